@@ -36,7 +36,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding,
 		switch now := e.clock.Time(); {
 		case changed.has(a.grant) && outranks(authorized(g), next.At, now):
 			g.Shelve(next)
-			first = nil
+			first, renewed = nil, renewed || came != nil // WeChat may have answered this call last
 		case promised && outranks(revoked, next.At, now):
 			// The customer took it back after this event: the event is history.
 			renew(g, next, now)

@@ -187,6 +187,36 @@ func TestAnswersOvertakeEachOther(t *testing.T) {
 	}
 }
 
+// TestAnswersOfOneGrantOvertake: the answers to two codes of an existing customer have the same
+// grant, and a token each. WeChat may have issued the token of the older code last, so it is fetched
+// again.
+func TestAnswersOfOneGrantOvertake(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		p.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
+			if code == "slow" {
+				time.Sleep(5 * time.Second)
+			}
+			first := token("first-"+string(code), time.Hour)
+			return fetchers.Authorization{Child: "wxa", Grant: "grant", Token: &first}, nil
+		}
+		p.token.answers(rotating)
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		now := time.Now()
+		for i, code := range []secret.Text{"slow", "quick"} {
+			if err := r.Accept(t.Context(), platform, code, now.Add(time.Duration(i)*time.Second), now.Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(6 * time.Second)
+		if got := r.mustGet(customer("wxa", "access_token")); got != "by-grant" {
+			t.Errorf("served: %s, want a token that was fetched since", got)
+		}
+	})
+}
+
 // TestPutBesideExchange: what is put at the moment of an EXCHANGE, and written while that is in
 // flight, does not stay in place of what WeChat gives for the code.
 func TestPutBesideExchange(t *testing.T) {
