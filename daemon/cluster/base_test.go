@@ -27,7 +27,6 @@ func TestGivenDuringCrash(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
 		a.crashAfter(1) // the write to its disk
 		_ = c.Land(t.Context(), a.answer("t1", "r2")...)
 		a.crash()

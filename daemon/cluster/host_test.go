@@ -252,8 +252,9 @@ func (d *disk) wrote() (last bool) {
 	return d.crashed
 }
 
-// crashAfter lets the host crash after so many more writes.
+// crashAfter lets the host crash after so many more writes, without those of what it does already.
 func (n *node) crashAfter(writes int) {
+	synctest.Wait()
 	d := n.disk
 	d.mu.Lock()
 	d.left = writes - 1
