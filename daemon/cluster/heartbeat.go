@@ -140,6 +140,9 @@ func (h *heartbeats) run(ctx context.Context) error {
 			}
 			wait = min(wait, left)
 		}
+		if wait <= 0 {
+			continue
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

@@ -107,15 +107,16 @@ func (o *offers) run(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
 	for {
 		o.pass(ctx)
+		timer.Reset(time.Second)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-o.kicked:
-		case <-ticker.C:
+		case <-timer.C:
 		}
 	}
 }

@@ -251,14 +251,8 @@ func until(sent clock.Instant, ttl time.Duration) clock.Instant { return sent.Ad
 
 // extend extends the session until it has ended or ctx is done.
 func (s *Sessions) extend(ctx context.Context, lease Lease) {
-	ticker := time.NewTicker(s.ttl / 5)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	for begun := time.Now(); pause(ctx, time.Until(begun.Add(s.ttl/5))); {
+		begun = time.Now()
 		for ctx.Err() == nil {
 			err := s.keepAlive(ctx, lease)
 			if err == nil {

@@ -77,9 +77,9 @@ func latency(r *rand.Rand, sick bool) time.Duration {
 	case sick && r.IntN(4) == 0:
 		return longestLatency
 	case r.IntN(8) == 0:
-		return time.Duration(r.IntN(5000)) * time.Millisecond
+		return time.Duration(1+r.IntN(5000)) * time.Millisecond
 	}
-	return time.Duration(r.IntN(100)) * time.Millisecond
+	return time.Duration(1+r.IntN(100)) * time.Millisecond
 }
 
 // nap waits for d, ctx, or the end of the life that called.

@@ -182,15 +182,17 @@ func (e *Engine) tryAgain(x *exchange) bool {
 	if over {
 		return false
 	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-woken:
-	case <-settled:
-		return false
-	case <-e.base.Done():
-		return false
+	if wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-woken:
+		case <-settled:
+			return false
+		case <-e.base.Done():
+			return false
+		}
 	}
 	x.waits = ""
 	e.trying(x)

@@ -173,7 +173,7 @@ func (w *world) later(d time.Duration, f func()) {
 	w.mu.Lock()
 	round := w.rounds
 	w.mu.Unlock()
-	time.AfterFunc(d, func() {
+	time.AfterFunc(max(d, 1), func() { // a timer that is due at once may crash the race detector
 		w.mu.Lock()
 		over := round != w.rounds
 		w.mu.Unlock()
