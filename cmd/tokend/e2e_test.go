@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"tokend/clientlib"
 	"tokend/fetchers/wechattest"
@@ -200,20 +201,19 @@ func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
 	s.serve()
-	called := make(chan struct{})
 	s.wechat.Inject(wechattest.Fault{Delay: longEnough})
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	reader.Go(func() {
-		close(called)
 		_, err := s.client.Get(context.Background(), "official_account/wxsandboxrotating/access_token")
 		if err == nil {
 			t.Error("the call was answered")
 		}
 	})
-	<-called
-	for s.wechat.Total() == 0 {
-		// the call is in flight
+	for began := time.Now(); s.wechat.Total() == 0; time.Sleep(time.Millisecond) {
+		if time.Since(began) > longEnough {
+			t.Fatal("no call is made")
+		}
 	}
 	if err := s.daemon.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

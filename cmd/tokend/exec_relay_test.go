@@ -19,8 +19,8 @@ func (s *signaled) Signal(sig os.Signal) error {
 	return nil
 }
 
-// TestRelayOrder holds that a command is not left stopped by a SIGTSTP that may have been sent before
-// a SIGCONT, and that it stays stopped otherwise.
+// TestRelayOrder holds that a command is not left stopped by a SIGTSTP that may have been sent
+// before a SIGCONT, and that it stays stopped otherwise.
 func TestRelayOrder(t *testing.T) {
 	const tstp, cont, term = unix.SIGTSTP, unix.SIGCONT, unix.SIGTERM
 	for _, test := range []struct {

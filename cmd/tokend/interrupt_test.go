@@ -93,7 +93,7 @@ func TestInterruptEndsBlocked(t *testing.T) {
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(500 * time.Millisecond) // until it is blocked
+				untilBlocked(cmd)
 				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 					t.Fatalf("the command ended by itself: %v\n%s", err, &stderr)
 				}
@@ -105,6 +105,22 @@ func TestInterruptEndsBlocked(t *testing.T) {
 	})
 	if left, _ := os.ReadDir(at("state")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// untilBlocked waits until no thread of a process has run for half a second. Without /proc it takes
+// the process for blocked after that time.
+func untilBlocked(cmd *exec.Cmd) {
+	const quiet = 500 * time.Millisecond
+	began := time.Now()
+	for ran := began; time.Since(ran) < quiet && time.Since(began) < longEnough; time.Sleep(quiet / 50) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", cmd.Process.Pid))
+		for _, file := range threads {
+			stat, _ := os.ReadFile(file) // the thread may have ended
+			if bytes.Contains(stat, []byte(") R ")) || bytes.Contains(stat, []byte(") D ")) {
+				ran = time.Now()
+			}
+		}
 	}
 }
 
@@ -142,7 +158,7 @@ func TestUnreadError(t *testing.T) {
 				t.Fatal(err)
 			}
 			if stalled {
-				time.Sleep(500 * time.Millisecond) // until it is blocked
+				untilBlocked(cmd)
 				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 					t.Fatalf("the daemon ended by itself: %v", err)
 				}

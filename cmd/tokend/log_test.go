@@ -87,7 +87,7 @@ func (s *site) flood(n int) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(longEnough))
 		_, _ = io.WriteString(c, "QUIT\n")
 		if _, err := io.ReadAll(c); err != nil {
 			s.t.Fatal(err)

@@ -7,9 +7,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -35,51 +37,53 @@ func eventsPage(tick <-chan string, ended chan<- error) Page {
 // TestEvents: events arrive at once, beyond the time limits of a request. They end when the client
 // leaves and when the server stops, which does not wait for the grace period.
 func TestEvents(t *testing.T) {
-	tick, ended := make(chan string), make(chan error, 2)
-	s, _ := newTestServer(t, Config{Pages: map[string]Page{"/events": eventsPage(tick, ended)}, readTimeout: 50 * time.Millisecond, writeTimeout: 100 * time.Millisecond}, nil)
-	ln, err := Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	stopped := make(chan error, 1)
-	go func() { stopped <- s.Serve(ctx, ln) }()
-	open := func() (*bufio.Reader, func() error) {
-		t.Helper()
-		resp, err := http.Get("http://" + ln.Addr().String() + "/events")
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		tick, ended := make(chan string), make(chan error, 2)
+		s, _ := newTestServer(t, Config{Pages: map[string]Page{"/events": eventsPage(tick, ended)}}, nil)
+		l := newPipeListener()
+		ctx, stop := context.WithCancel(t.Context())
+		stopped := make(chan error, 1)
+		go func() { stopped <- s.Serve(ctx, hereListener{l}) }()
+		client := http.Client{Transport: &http.Transport{
+			DialContext: func(context.Context, string, string) (net.Conn, error) { return l.dial(t), nil },
+		}}
+		open := func() (*bufio.Reader, func() error) {
+			t.Helper()
+			resp, err := client.Get("http://localhost/events")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || got != "text/event-stream" {
+				t.Fatalf("got %d, %s", resp.StatusCode, got)
+			}
+			return bufio.NewReader(resp.Body), resp.Body.Close
 		}
-		if got := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || got != "text/event-stream" {
-			t.Fatalf("got %d, %s", resp.StatusCode, got)
+		r, leave := open()
+		for i := range 3 {
+			time.Sleep(max(readTimeout, writeTimeout) + time.Second)
+			want := fmt.Sprintf("event %d", i)
+			tick <- want
+			line, err := r.ReadString('\n')
+			if err != nil || line != "data: "+want+"\n" {
+				t.Fatalf("got %q, %v", line, err)
+			}
+			_, _ = r.ReadString('\n')
 		}
-		return bufio.NewReader(resp.Body), resp.Body.Close
-	}
-	r, leave := open()
-	for i := range 3 {
-		time.Sleep(150 * time.Millisecond) // longer than both limits
-		want := fmt.Sprintf("event %d", i)
-		tick <- want
-		line, err := r.ReadString('\n')
-		if err != nil || line != "data: "+want+"\n" {
-			t.Fatalf("got %q, %v", line, err)
+		_ = leave()
+		if err := <-ended; err == nil {
+			t.Error("the client has left, and ctx has not ended")
 		}
-		_, _ = r.ReadString('\n')
-	}
-	_ = leave()
-	if err := <-ended; err == nil {
-		t.Error("the client has left, and ctx has not ended")
-	}
-	r, _ = open()
-	began := time.Now()
-	stop()
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		t.Errorf("at the stop: %v", err)
-	}
-	<-ended
-	if err := <-stopped; err != nil || time.Since(began) > gracePeriod/2 {
-		t.Errorf("stopped after %v, %v", time.Since(began), err)
-	}
+		r, _ = open()
+		began := time.Now()
+		stop()
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			t.Errorf("at the stop: %v", err)
+		}
+		<-ended
+		if err := <-stopped; err != nil || time.Since(began) > gracePeriod/2 {
+			t.Errorf("stopped after %v, %v", time.Since(began), err)
+		}
+	})
 }
 
 // TestEventsBounded: more clients than maxEvents get 503, and one more when another leaves. Other
@@ -114,7 +118,7 @@ func TestEventsBounded(t *testing.T) {
 	}
 	_ = all[0].Close()
 	<-ended
-	for deadline := time.Now().Add(5 * time.Second); get("/events") != 200; {
+	for deadline := time.Now().Add(20 * time.Second); get("/events") != 200; {
 		if time.Now().After(deadline) {
 			t.Fatal("the place of a client that has left is not free")
 		}

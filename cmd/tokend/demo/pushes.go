@@ -13,7 +13,7 @@ import (
 )
 
 // soon is the limit for what the daemon does by itself after a push. It takes milliseconds.
-const soon = 5 * time.Second
+const soon = 20 * time.Second
 
 // newPlatform returns an instance with a platform and suites, to which WeChat pushes.
 func newPlatform(program, dir string) (*instance, error) {

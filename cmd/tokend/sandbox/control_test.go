@@ -71,7 +71,7 @@ func post(t *testing.T, url string) (int, string) {
 // wait waits until the output contains text n times.
 func (s *screen) wait(t *testing.T, text string, n int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); strings.Count(s.String(), text) < n; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); strings.Count(s.String(), text) < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%q is not shown %d times:\n%s", text, n, s.String())
 		}
