@@ -387,3 +387,38 @@ func TestOfferedGrantUsed(t *testing.T) {
 		}
 	})
 }
+
+// TestGrantOfOvertakenAnswerUsed: another host stores a grant during a call that brings one. The
+// grant of the answer counts if WeChat refuses the other.
+func TestGrantOfOvertakenAnswerUsed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, wx := &peers{}, newPlatform("wxa")
+		r := startPeers(t, p, Config{Catalog: wx.catalog()})
+		r.mustPush("ticket", time.Now())
+		name := customer("wxa", "refresh_token")
+		r.mustPut(name, "first")
+		wx.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			got := token("tok", twoHours)
+			got.Grant = "answered"
+			return got, nil
+		})
+		p.set(func() {
+			once := false
+			p.land = func(_ int, recs []record.Record) error {
+				if once || recs[len(recs)-1].Table != record.Grants {
+					return nil
+				}
+				once = true
+				theirs := record.Grant{Name: name, Generation: record.Generation{Value: "theirs", At: time.Now(), Source: fromRotation}, Number: 7}
+				rec := theirs.Encode()
+				rec.Revision = 1000
+				return newerOf(rec)
+			}
+		})
+		r.mustGet(customer("wxa", "access_token"))
+		g, err := r.grants.get(name)
+		if err != nil || g.Value != "theirs" || len(g.Earlier) == 0 || g.Earlier[0].Value != "answered" || newestOffer(&g) != 0 {
+			t.Errorf("got %+v, %v", g, err)
+		}
+	})
+}
