@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -69,7 +68,10 @@ func followed(r record.Record) bool { return r.Revision != 0 }
 func (s *Store) split(recs []record.Record) (own, shared []record.Record) {
 	deletions := !slices.ContainsFunc(recs, func(r record.Record) bool { return r.Value != nil || letters[r.Table] == "q" })
 	for _, r := range recs {
+		copied, redated := s.redated(r)
 		switch {
+		case redated:
+			own = append(own, copied)
 		case deletions, letters[r.Table] == "", r.Table == record.Keys && r.Key != fingerprintKey, s.host.cfg.Private(r), s.settled(r, recs):
 			own = append(own, r)
 		default:
@@ -77,6 +79,31 @@ func (s *Store) split(recs []record.Record) (own, shared []record.Record) {
 		}
 	}
 	return own, shared
+}
+
+// redated returns r as this host's copy, if it is a value that etcd has, and the times in etcd are
+// better: those of r are the wall clock's, or count from when WeChat repeated the value to a host
+// that believed it to be over. A comparison with etcd replaces such a copy.
+func (s *Store) redated(r record.Record) (copied record.Record, ok bool) {
+	if r.Table != record.Credentials || r.Value == nil {
+		return r, false
+	}
+	copied, err := s.Get(r.Table, r.Key)
+	if err != nil || copied.Value == nil || copied.Revision == 0 {
+		return r, false
+	}
+	ours, err := record.DecodeCredential(r)
+	stored, err2 := record.DecodeCredential(copied)
+	if err != nil || err2 != nil || stored.Value != ours.Value {
+		return r, false
+	}
+	if !ours.Walled && ours.Boot == stored.Boot && ours.Issued.Since <= stored.Issued.Since {
+		return r, false // it continues the copy
+	}
+	ours.Walled = true
+	r = ours.Encode()
+	r.Revision = copied.Revision
+	return r, true
 }
 
 // settled reports whether r deletes a code that was exchanged, possibly with others of recs. The
@@ -263,131 +290,4 @@ func (s *Store) write(ctx context.Context, recs []record.Record) ([]record.Recor
 		return s.host.datable(d.newer(s.host, o)), nil
 	}
 	return nil, &refresh.NewerError{Err: refresh.ErrRenewed, Records: s.host.datable(d.newer(s.host, o))}
-}
-
-// draft is a transaction about records. The Else branch gets each of them.
-type draft struct {
-	ifs     []Compare
-	then    []Op
-	els     []Op
-	recs    []record.Record // that the first of els get
-	base    []int64         // the revisions of their copies
-	changed int             // how many of recs the first of then change
-	grants  []record.Grant  // the copies of those of recs that are grants, as they were
-}
-
-// draft returns the transaction that stores recs if their copies are current.
-func (s *Store) draft(recs []record.Record) *draft { return s.draftOn(s.bases(recs), recs) }
-
-// bases returns the revisions of the copies of recs.
-func (s *Store) bases(recs []record.Record) []int64 {
-	base := make([]int64, len(recs))
-	for i, r := range recs {
-		base[i] = s.revision(r.Table, r.Key)
-	}
-	return base
-}
-
-// draftOn returns the transaction that stores recs, if etcd has them at the revisions base, of
-// which they were made.
-func (s *Store) draftOn(base []int64, recs []record.Record) *draft {
-	d := &draft{}
-	for i, r := range recs {
-		d.expect(s, r, base[i])
-		d.then = append(d.then, s.host.keys.change(r))
-		if r.Table == record.Grants {
-			g, _ := s.grant(r.Key) // a copy that cannot be read knows nothing
-			d.grants = append(d.grants, g)
-		}
-	}
-	d.changed = len(recs)
-	return d
-}
-
-// expect makes the transaction depend on r being at the revision base.
-func (d *draft) expect(s *Store, r record.Record, base int64) {
-	key := s.host.keys.of(r.Table, r.Key)
-	d.ifs = append(d.ifs, Compare{Key: key, Field: Modified, Value: base})
-	d.recs, d.base = append(d.recs, r), append(d.base, base)
-	d.els = append(d.els, Op{Verb: Get, Key: key})
-}
-
-func (d *draft) txn() Txn { return Txn{If: d.ifs, Then: d.then, Else: d.els} }
-
-// at returns the records that the transaction has changed, which was applied at a revision.
-func (d *draft) at(revision int64) []record.Record {
-	recs := slices.Clone(d.recs[:d.changed])
-	for i := range recs {
-		recs[i].Revision = revision
-	}
-	return recs
-}
-
-// applied reports whether o shows that an earlier attempt of the transaction was applied: nobody
-// else can have sealed the same bytes. If the record has been changed since, a grant still knows
-// its earlier values, but what is stored is newer than the change. After a restart the bytes
-// differ, and the call identifies them.
-func (d *draft) applied(k *keys, o Outcome) bool {
-	for i, r := range d.recs[:min(d.changed, len(o.Got))] {
-		if got := o.Got[i]; got.Present() && r.Value != nil && (bytes.Equal(got.Value, d.then[i].Value) || d.contained(k, got, r)) {
-			return true
-		}
-	}
-	return false
-}
-
-// contained reports whether a stored record contains r: a credential the value of the same call, a
-// grant all that r adds to its copy.
-func (d *draft) contained(k *keys, kv KeyValue, r record.Record) bool {
-	stored, err := k.open(kv)
-	if err != nil || stored.Table != r.Table {
-		return false
-	}
-	switch r.Table {
-	case record.Credentials:
-		c, err := record.DecodeCredential(stored)
-		ours, err2 := record.DecodeCredential(r)
-		return err == nil && err2 == nil && c.Call == ours.Call && c.Value == ours.Value
-	case record.Grants:
-		g, err := record.DecodeGrant(stored)
-		ours, err2 := record.DecodeGrant(r)
-		i := slices.IndexFunc(d.grants, func(g record.Grant) bool { return g.Name == r.Key })
-		return err == nil && err2 == nil && i >= 0 && adopts(&g, &d.grants[i], &ours)
-	}
-	return false
-}
-
-// adopts reports whether stored has what the change of before to after is about: new generations,
-// or else a revocation.
-func adopts(stored, before, after *record.Grant) bool {
-	changed := !after.Revoked.Equal(before.Revoked)
-	for _, x := range append([]record.Generation{after.Generation}, after.Earlier...) {
-		if x.Value == "" || before.Knows(x.Value) {
-			continue
-		}
-		if !stored.Knows(x.Value) {
-			return false
-		}
-		changed = true
-	}
-	return changed && after.Revoked.Equal(stored.Revoked)
-}
-
-// newer returns those of the records that o shows to be others than their copies.
-func (d *draft) newer(h *Host, o Outcome) (recs []record.Record) {
-	for i, got := range o.Got[:min(len(o.Got), len(d.recs))] {
-		if got.Modified == d.base[i] {
-			continue
-		}
-		r := record.Record{Table: d.recs[i].Table, Key: d.recs[i].Key, Revision: o.Revision}
-		if got.Present() {
-			var err error
-			if r, err = h.keys.open(got); err != nil {
-				h.log.Error("a record in etcd cannot be opened: it is ignored", "error", err)
-				continue
-			}
-		}
-		recs = append(recs, r)
-	}
-	return recs
 }

@@ -215,7 +215,7 @@ func (e *Engine) followValue(en *entry, c *cached) {
 		case known && before.end == c.end:
 			en.noteSaved()
 			return
-		case en.volatile && before.issued > c.issued:
+		case en.volatile && before.text != c.text && before.issued > c.issued:
 			return // it is stored as soon as possible
 		}
 	}

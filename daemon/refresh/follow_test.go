@@ -114,7 +114,7 @@ func TestFollowedNotServed(t *testing.T) {
 }
 
 // TestOwnLaterValueStays: a value that could not be stored yet, and was issued later, is not
-// replaced.
+// replaced, but by the same value: WeChat has repeated it to this host.
 func TestOwnLaterValueStays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &peers{claim: func(int, Want) error { return ErrUnconfirmed }}
@@ -125,14 +125,18 @@ func TestOwnLaterValueStays(t *testing.T) {
 			p.write = func(int, []record.Record) error { return &ApartError{unreachable} }
 		})
 		r := startPeers(t, p, Config{Catalog: repeatingApp(fresh(twoHours))})
-		theirs := r.theirs(app, "theirs", twoHours, 7)
+		theirs, same := r.theirs(app, "theirs", twoHours, 7), r.theirs(app, "tok-1", time.Hour, 8)
 		time.Sleep(time.Minute)
 		r.mustGet(app)
 		if r.Follow(theirs); r.mustGet(app) != "tok-1" {
 			t.Errorf("got %s", r.mustGet(app))
 		}
+		r.Follow(same)
+		if v, _ := r.Cached([]byte(app)); v.TTL != 59*time.Minute {
+			t.Errorf("the same value lives %v, want what is left of an hour", v.TTL)
+		}
 		time.Sleep(time.Minute)
-		if r.Follow(r.theirs(app, "later", twoHours, 8)); r.mustGet(app) != "later" {
+		if r.Follow(r.theirs(app, "later", twoHours, 9)); r.mustGet(app) != "later" {
 			t.Errorf("got %s, want the value issued last", r.mustGet(app))
 		}
 	})
