@@ -178,14 +178,14 @@ func (h *Host) datable(recs []record.Record) []record.Record {
 			return false
 		}
 		_, _, ok := h.clocks.Offset(boot)
-		return !ok && (h.beats.contact() == 0 || h.mirror.unmet(boot))
+		return !ok && h.beats.contact() == 0 || h.mirror.unmet(boot)
 	})
 }
 
 // unmet reports whether times of a boot cannot be converted yet: its host is alive, and this host
 // will know its clock in a moment.
 func (m *mirror) unmet(boot string) bool {
-	if _, _, ok := m.clocks.Offset(boot); ok || boot == "" {
+	if boot == "" || boot == m.clocks.own || m.clocks.exchanged(boot) {
 		return false
 	}
 	host := boot[strings.LastIndexByte(boot, '@')+1:]

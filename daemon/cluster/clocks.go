@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -22,6 +23,10 @@ const (
 	// maxBoots bounds the memory of [clocks]. A machine has another boot only after a restart.
 	maxBoots = 64
 
+	// precise is how far apart the bounds of a clock may be for times to be converted by them. A
+	// heartbeat that took longer is not followed by the watch, but was read, perhaps from a backup.
+	precise = echoTimeout
+
 	// recent is how old the last heartbeat of a boot may be for this host to report its arrival.
 	recent = time.Minute
 )
@@ -41,6 +46,9 @@ func exchange(a1, b1, b2, a2 clock.Instant) bounds {
 
 // empty reports whether no difference of the clocks is within b.
 func (b bounds) empty() bool { return b.Low > b.High }
+
+// wide reports whether a better exchange is worth waiting for.
+func (b bounds) wide() bool { return b.High-b.Low > precise }
 
 // within returns what is within both b and c.
 func (b bounds) within(c bounds) bounds {
@@ -111,16 +119,17 @@ type clocks struct {
 	own string // this boot
 	now func() clock.Instant
 
-	mu    sync.Mutex
-	boots map[string]*boot
+	mu     sync.Mutex
+	boots  map[string]*boot
+	missed map[string]bool // boots that were asked for in vain
 }
 
 func newClocks(own string, now func() clock.Instant) *clocks {
-	return &clocks{own: own, now: now, boots: make(map[string]*boot)}
+	return &clocks{own: own, now: now, boots: make(map[string]*boot), missed: make(map[string]bool)}
 }
 
 // heard takes over a heartbeat that has arrived now. It reports whether its sender waits for an
-// answer: one of the two has not heard of the other before.
+// answer: one of the two does not know the other's clock well.
 func (c *clocks) heard(h heartbeat, now clock.Instant) (answer bool) {
 	if h.Boot == "" || h.Boot == c.own {
 		return false
@@ -146,8 +155,27 @@ func (c *clocks) heard(h heartbeat, now clock.Instant) (answer bool) {
 			c.hear(other, sample{to.plus(theirs), now})
 		}
 	}
-	_, known := h.Met[c.own] // a process that has just started knows no clock, also in a known boot
-	return news || !met || !known
+	mine, known := h.Met[c.own] // a process that has just started knows no clock, also in a known boot
+	return news || !met || !known || mine.wide()
+}
+
+// found reports whether boots are known by now that were asked for in vain.
+func (c *clocks) found() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.missed)
+	maps.DeleteFunc(c.missed, func(name string, _ bool) bool {
+		b := c.boots[name]
+		return b != nil && (len(b.samples) > 0 || b.told != nil)
+	})
+	return len(c.missed) < n
+}
+
+// miss notes that a boot was asked for in vain. c.mu is held.
+func (c *clocks) miss(name string) {
+	if len(c.missed) < maxBoots {
+		c.missed[name] = true
+	}
 }
 
 // hear takes over what a peer knows of a boot that this host has not met. c.mu is held.
@@ -210,29 +238,33 @@ func (c *clocks) Offset(name string) (low, high time.Duration, ok bool) {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := c.boots[name]
-	if b == nil {
-		return 0, 0, false
+	is, ok := c.boots[name].bounds(now)
+	if !ok {
+		c.miss(name)
 	}
-	var is bounds
-	switch {
-	case len(b.samples) > 0:
-		is = best(b.samples, now)
-	case b.told != nil:
-		is = b.told.as(now)
-	default:
-		return 0, 0, false
-	}
-	return is.Low, is.High, true
+	return is.Low, is.High, ok
 }
 
-// exchanged reports whether this host has exchanged heartbeats with another boot. Only then does it
-// know what that boot's host knows of boots that have ended.
+// bounds returns what is known of the clock of b, which may be nil.
+func (b *boot) bounds(now clock.Instant) (is bounds, ok bool) {
+	switch {
+	case b == nil:
+	case len(b.samples) > 0:
+		return best(b.samples, now), true
+	case b.told != nil:
+		return b.told.as(now), true
+	}
+	return bounds{}, false
+}
+
+// exchanged reports whether this host has exchanged heartbeats with another boot, and knows its
+// clock well. Only then does it know what that boot's host knows of boots that have ended.
 func (c *clocks) exchanged(name string) bool {
+	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := c.boots[name]
-	return b != nil && len(b.samples) > 0
+	return b != nil && len(b.samples) > 0 && !best(b.samples, now).wide()
 }
 
 // seen returns the last arrivals of heartbeats, by boot.

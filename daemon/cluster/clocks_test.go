@@ -194,6 +194,56 @@ func TestClockSetBetween(t *testing.T) {
 	p.check("the next exchange", 30*time.Millisecond)
 }
 
+// TestStaleHeartbeat hears a heartbeat that was sent long ago: etcd was restored from a backup. The
+// bounds hold, but they are too wide to be used while the peer can answer.
+func TestStaleHeartbeat(t *testing.T) {
+	for _, mine := range []bool{true, false} {
+		t.Run(fmt.Sprint("mine ", mine), func(t *testing.T) {
+			p := newPair(t, 20*time.Hour, 30*time.Hour)
+			p.beat(p.a, p.b, time.Millisecond)
+			h := heartbeat{Boot: p.b.own, Instant: p.b.now(), Seen: p.b.seen(), Met: p.b.met()}
+			if mine { // it is this host's that arrives late
+				p.b.boots = make(map[string]*boot)
+				p.beat(p.a, p.b, 3*time.Minute)
+				h.Instant, h.Seen = p.b.now(), p.b.seen()
+			} else {
+				p.now += 3 * time.Minute
+			}
+			if !p.a.heard(h, p.a.now()) {
+				t.Error("not answered")
+			}
+			p.check("after an old heartbeat", 4*time.Minute)
+			if p.a.exchanged(p.b.own) {
+				t.Error("an old heartbeat counts as an exchange")
+			}
+			if !p.beat(p.a, p.b, time.Millisecond) {
+				t.Error("a host that does not know the clock well is not answered")
+			}
+			if p.beat(p.b, p.a, time.Millisecond); !p.a.exchanged(p.b.own) {
+				t.Error("the exchange that followed does not count")
+			}
+			p.check("after an exchange", 10*time.Millisecond)
+		})
+	}
+}
+
+// TestMissedBootFound asks for a boot that is not known yet.
+func TestMissedBootFound(t *testing.T) {
+	p := newPair(t, 7*time.Hour, 5*time.Hour)
+	if p.a.found() {
+		t.Error("found without a question")
+	}
+	for _, boot := range []string{p.b.own, "other"} {
+		if _, _, ok := p.a.Offset(boot); ok || p.a.found() {
+			t.Errorf("%s is known", boot)
+		}
+	}
+	p.exchange()
+	if !p.a.found() || p.a.found() {
+		t.Error("a boot that is known now is not reported once")
+	}
+}
+
 // TestBootOfTheDead asks for the clock of a boot that only a peer has met. Hearsay is not passed
 // on.
 func TestBootOfTheDead(t *testing.T) {

@@ -80,6 +80,9 @@ func (c *comparison) finish(ctx context.Context, why string) {
 	if c.refused != nil {
 		m.due = time.Now().Add(compareRetry)
 	}
+	if c.restored {
+		m.restoredAt = m.compared
+	}
 	m.mu.Unlock()
 	if c.refused == nil {
 		m.restored = false

@@ -42,6 +42,9 @@ type heartbeat struct {
 	Seen map[string]arrival `json:"seen,omitempty"`
 	Met  map[string]bounds  `json:"met,omitempty"`
 
+	// Restores is how many restores of etcd the process has noticed by itself.
+	Restores int64 `json:"restores,omitempty"`
+
 	// Counts are figures of the host since its start, for display.
 	Counts map[string]int64 `json:"counts,omitempty"`
 }
@@ -63,6 +66,7 @@ type heartbeatConfig struct {
 	report       func(key string, err error)
 	counts       func() map[string]int64 // of a heartbeat
 	signs        *signs
+	restores     func() int64     // of a heartbeat
 	suspect      func(why string) // makes the mirror compare everything
 }
 
@@ -165,7 +169,7 @@ func (h *heartbeats) write(ctx context.Context) time.Duration {
 	}
 	b := heartbeat{
 		Run: h.id, Boot: h.clocks.own, Instant: h.clock.Now(), Wall: h.wall().UnixNano(),
-		Seen: h.clocks.seen(), Met: h.clocks.met(), Counts: h.counts(),
+		Seen: h.clocks.seen(), Met: h.clocks.met(), Restores: h.restores(), Counts: h.counts(),
 	}
 	text, err := json.Marshal(b)
 	if err != nil {
@@ -173,8 +177,11 @@ func (h *heartbeats) write(ctx context.Context) time.Duration {
 		return beatEvery
 	}
 	t := Txn{
-		If:   []Compare{{Key: presenceKey(h.prefix, h.host), Field: Created, Value: session.Epoch}},
-		Then: []Op{{Verb: Put, Key: h.key, Value: h.sealer.Seal(h.key, h.host, text), Lease: session.Lease}},
+		If: []Compare{{Key: presenceKey(h.prefix, h.host), Field: Created, Value: session.Epoch}},
+		Then: []Op{
+			{Verb: Put, Key: h.key, Value: h.sealer.Seal(h.key, h.host, text), Lease: session.Lease},
+			{Verb: Get, Key: h.key},
+		},
 	}
 	last, at, wrote := h.signs.last()
 	if wrote {
@@ -184,8 +191,11 @@ func (h *heartbeats) write(ctx context.Context) time.Duration {
 	switch {
 	case err == nil && o.Held:
 		h.await(b)
+		if h.signs.beat(o.Got[0]) {
+			h.suspect(whyRestored)
+		}
 		if wrote {
-			h.check(o.Got[0], at)
+			h.check(o.Got[1], at)
 		}
 		if h.epoch != 0 && h.epoch != session.Epoch {
 			h.suspect(whyAway) // etcd may have been restored since the previous session
@@ -273,9 +283,6 @@ func (h *heartbeats) see(kv KeyValue, watched bool) {
 		h.report(kv.Key, err)
 		return
 	}
-	if h.signs.beat(kv) {
-		h.suspect(whyRestored)
-	}
 	if host == h.host {
 		if watched && b.Run == h.id {
 			h.echo(b.Instant)
@@ -283,10 +290,17 @@ func (h *heartbeats) see(kv KeyValue, watched bool) {
 		return
 	}
 	h.mu.Lock()
+	before := h.peers[host]
 	h.peers[host] = b
 	h.mu.Unlock()
+	if before.Run == b.Run && b.Restores > before.Restores || before.Run != b.Run && b.Restores > 0 && h.contact() != 0 {
+		h.suspect(whyTold)
+	}
 	if h.clocks.heard(b, h.clock.Now()) {
 		h.soon()
+	}
+	if h.clocks.found() {
+		h.suspect(whyMet) // the wall clock has dated copies
 	}
 }
 

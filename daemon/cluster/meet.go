@@ -12,15 +12,19 @@ const (
 	pageSize = 1000
 
 	// maxMeeting is how long a host waits for the clocks of its peers before it reads their
-	// records. meetingPause is between two looks.
+	// records, firstMeeting if it has no copies that were dated in this boot: it would take all
+	// times from its wall clock. A host answers within 1 s. If its watch is silent it moves, and
+	// writes a heartbeat within that time. If it is dead, it is no member any more by then.
+	// meetingPause is between two looks.
 	maxMeeting   = 4 * time.Second
+	firstMeeting = beatEvery + echoTimeout + time.Second
 	meetingPause = 200 * time.Millisecond
 )
 
 // meet reads members, heartbeats and claims, and waits for a while until the clocks of all members
 // are known.
 func (m *mirror) meet(ctx context.Context) error {
-	deadline := time.Now().Add(maxMeeting)
+	deadline := time.Now().Add(m.patience())
 	for {
 		if err := m.look(ctx, "m", m.takeMembers); err != nil {
 			return err
@@ -47,6 +51,16 @@ func (m *mirror) meet(ctx context.Context) error {
 		}
 	}
 	return m.look(ctx, "l", func(all []KeyValue) { m.claims.reset(all, m.floors["l"]) })
+}
+
+// patience returns how long to wait for the clocks of peers.
+func (m *mirror) patience() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dated != m.clocks.own {
+		return firstMeeting
+	}
+	return maxMeeting
 }
 
 // waive ends the wait for the clock of a host.

@@ -26,6 +26,10 @@ const (
 	// suspectPause is at least between two comparisons because of what no host should have written.
 	suspectPause = 10 * time.Second
 
+	// sameRestore is how long after a comparison because of a restore a peer's word is about the
+	// same one: it has noticed it later, and told so with its next heartbeat.
+	sameRestore = time.Minute
+
 	// saveEvery is how often the revision reached is stored.
 	saveEvery = 5 * time.Second
 
@@ -91,24 +95,26 @@ type mirror struct {
 
 	// Used by run alone.
 	names    map[string]string // names of holds and codes by key: a deletion has none
-	floors   map[string]int64  // by letter: the revision at which members, heartbeats, claims were read
+	floors   map[string]int64  // by letter: when members, heartbeats, claims were read, a revision
 	restored bool              // since etcd was restored, not everything has been compared
 	saved    time.Time         // when the position was stored
 
-	unreachable atomic.Bool // the last round has failed
+	unreachable atomic.Bool  // the last round has failed
+	restores    atomic.Int64 // how many of etcd this process has noticed
 
 	etcd     atomic.Uint64 // the etcd's cluster ID; zero: not known
 	revision atomic.Int64  // all changes up to it have been applied
 
-	mu       sync.Mutex
-	waived   map[string]int64 // epochs of hosts whose clocks this host has waited for in vain
-	wanted   string           // why everything is compared next; empty: it is not
-	due      time.Time        // when everything is compared again
-	dated    string           // the boot that copies were dated in when everything was compared
-	compared time.Time        // when everything was compared last
-	stop     func()           // ends the watch; nil if there is none
-	restarts map[string]int   // by reason
-	loads    int
+	mu         sync.Mutex
+	waived     map[string]int64 // epochs of hosts whose clocks this host has waited for in vain
+	wanted     string           // why everything is compared next; empty: it is not
+	due        time.Time        // when everything is compared again
+	dated      string           // the boot that copies were dated in when everything was compared
+	compared   time.Time        // when everything was compared last
+	restoredAt time.Time        // when it was because of a restore; zero if never
+	stop       func()           // ends the watch; nil if there is none
+	restarts   map[string]int   // by reason
+	loads      int
 }
 
 // Reasons for a comparison, and for a restart of the watch.
@@ -116,12 +122,14 @@ const (
 	whyStart     = "start"
 	whyCompacted = "compacted"
 	whyRestored  = "restored"
+	whyTold      = "restored, a peer says"
 	whyAway      = "away"
 	whyDue       = "due"
 	whyNoLeader  = "no leader"
 	whyMoved     = "moved"
 	whyBroken    = "broken"
 	whyUnmet     = "unmet"
+	whyMet       = "met"
 )
 
 func newMirror(cfg mirrorConfig) *mirror {
@@ -165,7 +173,10 @@ func (m *mirror) olderThan(before int64, h Header) bool {
 func (m *mirror) want(why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.wanted != "" && why != whyRestored {
+	if why == whyTold && !m.restoredAt.IsZero() && time.Since(m.restoredAt) < sameRestore {
+		return
+	}
+	if m.wanted == whyRestored || m.wanted != "" && why != whyRestored && why != whyTold {
 		return
 	}
 	m.wanted = why
@@ -186,11 +197,17 @@ func (m *mirror) suspect() {
 	}
 }
 
-// lost notes that etcd was restored: everything has to be compared by content.
-func (m *mirror) lost() {
+// lost notes that etcd was restored: everything has to be compared by content. If a peer has not
+// told so, the next heartbeat tells all peers: the revision that they have reached may be higher
+// than that of changes which they have missed.
+func (m *mirror) lost(why string) {
 	if !m.restored {
 		m.restored = true
 		m.signs.forget()
+		if why == whyRestored {
+			m.restores.Add(1)
+			m.beats.soon()
+		}
 		m.log.Error("etcd was restored from a backup: this host puts back what is newer here", "reached", m.reached())
 	}
 }
@@ -238,7 +255,7 @@ func (m *mirror) ended(err error) (why string, wait time.Duration) {
 	case errors.Is(err, errUnmet):
 		return whyUnmet, 0
 	case errors.Is(err, errRestored):
-		m.lost()
+		m.lost(whyRestored)
 		m.want(whyRestored)
 		return whyRestored, 0
 	case errors.Is(err, ErrNoLeader):
@@ -267,8 +284,8 @@ func (m *mirror) round(ctx context.Context) error {
 		m.log.Info("etcd is reachable again")
 	}
 	if why := m.takeWanted(); why != "" {
-		if why == whyRestored {
-			m.lost()
+		if why == whyRestored || why == whyTold {
+			m.lost(why)
 		}
 		if err := m.load(ctx, why); err != nil {
 			m.want(why)

@@ -297,3 +297,38 @@ func TestRestoreUnnoticed(t *testing.T) {
 		})
 	}
 }
+
+// TestRestoreTold restores etcd while only one host can notice it: the others have lost nothing
+// that they wrote. It tells them, because they have missed what was changed at revisions that they
+// had reached before.
+func TestRestoreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b, c := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk()), run(t, etcd, "c", newDisk())
+		o := newOperator(t, etcd)
+		a.give("r1")
+		o.put(credentialOf("missed", "v1", time.Now()))
+		time.Sleep(15 * time.Second)
+		backup := etcd.Backup()
+		for i := range 5 {
+			a.give(secret.Text(fmt.Sprint("r", i+2)))
+		}
+		synctest.Wait()
+		etcd.Restore(backup, false)
+		time.Sleep(time.Second)
+		o.put(credentialOf("missed", "v2", time.Now()))
+		for i := range 20 {
+			o.put(credentialOf("other", fmt.Sprint(i), time.Now()))
+		}
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		o.wantGrant("restored", grant, "r6", a, b, c)
+		o.check("restored", a, b, c)
+		for _, n := range []*node{a, b, c} {
+			loads := n.Stats().Reloads
+			if time.Sleep(5 * time.Minute); n.Stats().Reloads != loads {
+				t.Error("hosts tell each other of the same restore again and again")
+			}
+		}
+	})
+}

@@ -6,18 +6,18 @@ import (
 )
 
 // signs notice that etcd was restored from a backup, if its revision does not show that: others
-// have written so much since that it is higher again. What this host has written last must be there
-// with each heartbeat, and the heartbeats of a peer must have rising versions.
+// have written so much since that it is higher again. With each heartbeat, what this host has
+// written last must be there, and the version of the heartbeat's key must be higher than before.
 type signs struct {
 	prefix string
 
 	mu    sync.Mutex
-	key   string // of the last record that this host has written; empty if it has written none
-	at    int64  // its revision
-	beats map[string]KeyValue
+	key   string   // of the last record that this host has written; empty if it has written none
+	at    int64    // its revision
+	heart KeyValue // the heartbeat's key, without its value, at the last heartbeat
 }
 
-func newSigns(prefix string) *signs { return &signs{prefix: prefix, beats: make(map[string]KeyValue)} }
+func newSigns(prefix string) *signs { return &signs{prefix: prefix} }
 
 // wrote notes a transaction of this host that was applied.
 func (s *signs) wrote(t Txn, o Outcome) {
@@ -57,19 +57,15 @@ func (s *signs) last() (key string, at int64, ok bool) {
 func (s *signs) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.key, s.at = "", 0
-	clear(s.beats)
+	s.key, s.at, s.heart = "", 0, KeyValue{}
 }
 
-// beat notes a heartbeat, and reports whether it shows a restore: a later change of the same key
-// has no higher version.
+// beat notes the key of a heartbeat that was just written, and reports whether it shows a restore:
+// a key that was created before has no higher version.
 func (s *signs) beat(kv KeyValue) (restored bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := s.beats[kv.Key]
-	if kv.Modified > before.Modified {
-		s.beats[kv.Key] = KeyValue{Created: kv.Created, Modified: kv.Modified, Version: kv.Version}
-		return kv.Created == before.Created && kv.Version <= before.Version
-	}
-	return false
+	before := s.heart
+	s.heart = KeyValue{Created: kv.Created, Version: kv.Version}
+	return kv.Created == before.Created && kv.Version <= before.Version
 }

@@ -20,7 +20,7 @@ func (h *Host) wire(root seal.Root, sealer *seal.Sealer) error {
 	h.beats = newHeartbeats(heartbeatConfig{
 		prefix: h.cfg.Prefix, host: h.cfg.Host, sealer: sealer, sessions: h.sessions, members: h.members, clocks: h.clocks,
 		clock: h.cfg.Clock, wall: h.cfg.Clock.Time, link: h.cfg.Link, txn: h.txn, report: r.report,
-		counts: h.shared, signs: h.signs, suspect: func(why string) { h.mirror.want(why) },
+		counts: h.shared, signs: h.signs, restores: func() int64 { return h.mirror.restores.Load() }, suspect: func(why string) { h.mirror.want(why) },
 	})
 	h.mirror = newMirror(mirrorConfig{
 		keys: h.keys, link: h.cfg.Link, txn: h.txn, local: h.store, apply: h.apply, claims: h.claims,
