@@ -183,7 +183,7 @@ func (g *grantStore) rotate(to putter, name string, used, next secret.Text, now 
 		grant.Replace(came)
 		grant.Revoked = revoked // the customer's word stands
 	} else {
-		came.Source = fromOffer // it counts if WeChat refuses the one that was given meanwhile
+		came.Source = fromOffer // used if WeChat refuses the grant that was given during the call
 		grant.Shelve(came)
 	}
 	err := to.Put(context.Background(), slices.Concat(g.owed(name), recs, []record.Record{grant.Encode()})...)

@@ -33,7 +33,7 @@ var mutants = []mutant{
 		{"cluster/claims.go", "	own, recs := h.store.split(recs)\n	d := ", "	put.Lease = session.Lease\n	own, recs := h.store.split(recs)\n	d := "},
 	}},
 	{"the credential is not compared", []edit{
-		{"cluster/store.go", "	d.ifs = append(d.ifs, Compare{Key: key, Field: Modified, Value: base})\n", "	if r.Table != record.Credentials {\n		d.ifs = append(d.ifs, Compare{Key: key, Field: Modified, Value: base})\n	}\n"},
+		{"cluster/draft.go", "	d.ifs = append(d.ifs, Compare{Key: key, Field: Modified, Value: base})\n", "	if r.Table != record.Credentials {\n		d.ifs = append(d.ifs, Compare{Key: key, Field: Modified, Value: base})\n	}\n"},
 	}},
 	{"the epoch is not compared", []edit{
 		{"cluster/claims.go", "		Compare{Key: key, Field: Modified, Value: seen.revision},\n		Compare{Key: presence, Field: Created, Value: session.Epoch})", "		Compare{Key: key, Field: Modified, Value: seen.revision})"},
