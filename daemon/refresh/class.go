@@ -41,8 +41,9 @@ func (cs *classes) of(spec *Spec) *configClass {
 	if cs.all == nil {
 		cs.all = map[configClass]*configClass{}
 	}
-	cs.all[c] = &c
-	return &c
+	made := c // c itself would be allocated for each entry
+	cs.all[c] = &made
+	return &made
 }
 
 // make returns what is to be known of spec.
