@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -255,24 +256,41 @@ func TestCodeAtTwoHosts(t *testing.T) {
 }
 
 // TestUnreadValueReplaced: a customer has withdrawn the authorization and has authorized again. A
-// value of the first grant, which other hosts serve and nobody has read here, is fetched again.
+// value of the first grant, which other hosts serve and nobody has read here, is fetched again, also
+// if another host stores it again with other times.
 func TestUnreadValueReplaced(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		wx := newPlatform("wxa")
-		wx.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
-			return fetchers.Authorization{Child: "wxa", Grant: "grant-" + code}, nil
-		}
-		r := startPeers(t, &peers{}, Config{Catalog: wx.catalog()})
-		r.mustPush("ticket", time.Now())
-		r.mustPut(customer("wxa", "refresh_token"), "grant")
-		name := customer("wxa", "access_token")
-		r.Follow(r.theirs(name, "theirs", twoHours, 7))
-		if err := r.Accept(t.Context(), platform, "code", time.Now(), time.Now().Add(time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
-		if got := r.mustGet(name); got != "tok-1" || wx.token.count() != 1 {
-			t.Errorf("got %s after %d calls", got, wx.token.count())
-		}
-	})
+	for _, dated := range []bool{false, true} {
+		t.Run(fmt.Sprint("stored again ", dated), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				wx, p := newPlatform("wxa"), &peers{}
+				wx.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
+					return fetchers.Authorization{Child: "wxa", Grant: "grant-" + code}, nil
+				}
+				r := sharedPlatform(t, p, wx)
+				name := customer("wxa", "access_token")
+				r.Follow(r.theirs(name, "theirs", twoHours, 7))
+				if dated {
+					time.Sleep(time.Minute)
+					again := r.theirs(name, "theirs", twoHours, 8)
+					once := true
+					p.set(func() {
+						p.claim = func(_ int, w Want) error {
+							if w.Name != name || !once {
+								return nil
+							}
+							once = false
+							return newerOf(again)
+						}
+					})
+				}
+				if err := r.Accept(t.Context(), platform, "code", time.Now(), time.Now().Add(time.Hour)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Second)
+				if got := r.mustGet(name); got != "tok-1" || wx.token.count() != 1 {
+					t.Errorf("got %s after %d calls", got, wx.token.count())
+				}
+			})
+		})
+	}
 }

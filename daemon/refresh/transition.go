@@ -124,13 +124,17 @@ type valueFollowed struct {
 
 func (ev valueFollowed) change(en *entry, _ clock.Instant) bool {
 	before := en.current.Load()
-	en.hold, en.refresh = nil, ev.refresh
-	en.started, en.outdated, en.volatile = false, false, false
+	same := before != nil && before.text == ev.value.text
+	if en.outdated = en.outdated && same; !en.outdated { // else another host has dated it again
+		en.refresh = ev.refresh
+	}
+	en.hold = nil
+	en.started, en.volatile = false, false
 	if en.history != nil {
 		en.history.dead = ""
 	}
 	en.current.Store(ev.value)
-	return before == nil || before.text != ev.value.text
+	return !same
 }
 
 // valueCut is the same value with an earlier end.
