@@ -87,6 +87,10 @@ func (w *world) doToEtcd(e event) {
 	case restores:
 		w.mu.Lock()
 		b := w.backup
+		if w.rewound > 0 {
+			b = nil // hosts put back what was issued last, by their clocks
+		}
+		w.restored = w.restored || b != nil
 		w.mu.Unlock()
 		if b != nil {
 			for _, h := range w.hosts {
@@ -113,6 +117,15 @@ func (w *world) doToEtcd(e event) {
 	default:
 		panic("no such event: " + e.String())
 	}
+}
+
+// wasRestored reports whether etcd was restored. Hosts then write to their disks with a mutex locked,
+// and while a goroutine waits for that mutex, virtual time does not pass. So the write does not wait
+// for the end of a pause.
+func (w *world) wasRestored() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.restored
 }
 
 // maxOutage is how long etcd has no quorum, at most, and maxRewind by how much a clock steps back.

@@ -63,10 +63,12 @@ func (h *host) reboot() {
 
 // rewind makes the clock of this boot step back, as that of a machine that is resumed from a snapshot.
 func (h *host) rewind(d time.Duration) {
-	h.booted = h.booted.Add(d)
 	h.world.mu.Lock()
 	defer h.world.mu.Unlock()
-	h.world.rewound += d
+	if !h.world.restored {
+		h.booted = h.booted.Add(d)
+		h.world.rewound += d
+	}
 }
 
 // bootID returns the boot as records contain it.

@@ -165,7 +165,9 @@ func (m mortal) write(ctx context.Context, put func(context.Context, ...record.R
 			break
 		}
 	}
-	m.p.gate()
+	if !m.p.host.world.wasRestored() {
+		m.p.gate()
+	}
 	if m.p.isDead() {
 		return errDead
 	}

@@ -33,6 +33,7 @@ type world struct {
 	outage    time.Time     // when etcd lost its quorum; zero: it did not
 	rewound   time.Duration // by how much clocks have stepped back, in total
 	backup    *kvtest.Backup
+	restored  bool              // etcd
 	withdrawn map[customer]bool // customers that have withdrawn an authorization
 	armed     []event           // of this round, at steps
 	taken     map[stepOf]int
