@@ -51,6 +51,7 @@ func (m *mirror) load(ctx context.Context, why string) error {
 		mirror: m, began: m.clock.Now(), hash: maphash.MakeSeed(), present: make(map[uint64]bool),
 		damaged: make(map[string]int64), live: make(map[string][]KeyValue),
 	}
+	refused := m.local.refused()
 	_, err := m.pages(ctx, m.keys.prefix+"/", func(at Header, page []KeyValue) error { return c.page(ctx, at, page) })
 	if err == nil {
 		err = c.missing(ctx)
@@ -58,6 +59,7 @@ func (m *mirror) load(ctx context.Context, why string) error {
 	if err != nil {
 		return err
 	}
+	m.refused = refused
 	c.finish(ctx, why)
 	return nil
 }

@@ -53,6 +53,9 @@ type copies interface {
 
 	// reached reports that all changes up to a revision have been applied.
 	reached(revision int64)
+
+	// refused returns how often changes were applied without being stored.
+	refused() int64
 }
 
 // claimed are the claims of all hosts, as the mirror needs them.
@@ -98,6 +101,7 @@ type mirror struct {
 	floors   map[string]int64  // by letter: when members, heartbeats, claims were read, a revision
 	restored bool              // since etcd was restored, not everything has been compared
 	saved    time.Time         // when the position was stored
+	refused  int64             // how often changes were not stored before everything was compared
 
 	unreachable atomic.Bool  // the last round has failed
 	restores    atomic.Int64 // how many of etcd this process has noticed

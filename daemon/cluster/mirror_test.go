@@ -284,3 +284,28 @@ func TestDiskFullAtStart(t *testing.T) {
 		o.check("with space", a, b)
 	})
 }
+
+// TestRefusedReadAgain: a record that the disk has refused is read again after a restart, although
+// the disk has taken later ones.
+func TestRefusedReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		o.put(credentialOf("c", "v1", time.Now()), grantOf("g", "r1", 1))
+		b.deaf = true
+		time.Sleep(time.Minute)
+		b.disk.Fail(-1, errDisk)
+		o.put(credentialOf("c", "v2", time.Now()), grantOf("g", "r2", 2))
+		time.Sleep(10 * time.Second)
+		b.disk.Fail(0, nil)
+		for range 10 {
+			o.put(credentialOf("d", "v", time.Now()))
+			time.Sleep(time.Second)
+		}
+		b = b.restart(etcd, "b")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		o.check("restarted", a, b)
+	})
+}

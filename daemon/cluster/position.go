@@ -50,9 +50,9 @@ func (m *mirror) begin() error {
 	return nil
 }
 
-// save stores the position.
+// save stores the position, unless changes before it are not stored.
 func (m *mirror) save(ctx context.Context) {
-	if m.etcd.Load() == 0 || m.restored {
+	if m.etcd.Load() == 0 || m.restored || m.local.refused() != m.refused {
 		return
 	}
 	b, err := json.Marshal(position{Etcd: m.etcd.Load(), Revision: m.reached(), Boot: m.dated})

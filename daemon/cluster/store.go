@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"tokend/daemon/record"
 	"tokend/daemon/refresh"
@@ -32,6 +33,8 @@ type Store struct {
 	deleted map[recordID]int64
 
 	copying sync.RWMutex // locked while copies change without their names being locked
+
+	refusals atomic.Int64 // how often the disk has refused records that were followed
 }
 
 type recordID struct {
@@ -173,8 +176,16 @@ func (s *Store) follow(ctx context.Context, recs []record.Record) error {
 	}
 	s.copying.RLock()
 	defer s.copying.RUnlock()
-	return s.host.cfg.Local.Copy(context.WithoutCancel(ctx), s.prepare(fresh)...)
+	err := s.host.cfg.Local.Copy(context.WithoutCancel(ctx), s.prepare(fresh)...)
+	if err != nil {
+		s.refusals.Add(1)
+	}
+	return err
 }
+
+// refused returns how often the disk has refused records of other hosts. The engine has them in
+// memory, until a restart.
+func (s *Store) refused() int64 { return s.refusals.Load() }
 
 // prepare notes the deletions among recs. What a code was exchanged for replaces the code.
 func (s *Store) prepare(recs []record.Record) []record.Record {
