@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -78,12 +77,12 @@ func (s *platformSite) wantError(name string, want error) {
 // eventually retries f until it returns true. The daemon answers events before it acts on them.
 func (s *site) eventually(what string, f func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if f() {
 			return
 		}
 	}
-	s.t.Errorf("%s: not within 10 s", what)
+	s.t.Errorf("%s: not within 20 s", what)
 }
 
 // TestServiceProviderFlow does every step of EasyWeChat's OpenWork page over the socket.
@@ -242,7 +241,7 @@ func TestTemplatePermanentCodeIsSecret(t *testing.T) {
 func TestCallbacksAnsweredDuringSlowExchanges(t *testing.T) {
 	t.Parallel()
 	s, file := newPlatformSite(t)
-	file.Upstream.Timeout = 5 * time.Second
+	file.Upstream.Timeout = 30 * time.Second
 	s.start(file)
 	s.pushTicket("wxcomponent")
 	s.get("open_platform/wxcomponent/component_access_token")
@@ -250,14 +249,12 @@ func TestCallbacksAnsweredDuringSlowExchanges(t *testing.T) {
 	for i := range 10 {
 		s.wechat.Authorize("wxcomponent", fmt.Sprintf("wxc%d", i))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	s.wechat.Flush(ctx)
+	s.wechat.Flush(t.Context())
 	s.pushTicket("wxcomponent")
 	for _, d := range s.wechat.Deliveries() {
-		// WeChat requires an answer within 1 s. A busy test machine gets 3 s, and the exchange
-		// takes 5 s. Tests of package web check the limit of 1 s in virtual time.
-		if d.Body != "success" || d.Took > 3*time.Second {
+		// WeChat requires an answer within 1 s. A busy test machine gets 10 s, and the exchange
+		// takes 30 s. Tests of package web check the limit of 1 s in virtual time.
+		if d.Body != "success" || d.Took > 10*time.Second {
 			t.Errorf("answered %d %q after %v", d.Status, d.Body, d.Took)
 		}
 	}

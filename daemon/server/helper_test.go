@@ -187,7 +187,7 @@ func playAsk(path, request string) error {
 		return err
 	}
 	defer nc.Close()
-	if err := nc.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		return err
 	}
 	_, _ = io.WriteString(nc, request+"\nQUIT\n") // a server that is full does not read
@@ -236,11 +236,14 @@ func playHold(path, how string, n int) error {
 		writers.Go(func() { _, _ = io.WriteString(nc, cost) })
 	}
 	writers.Wait()
-	time.Sleep(300 * time.Millisecond) // for whatever will be cut at once
 	open := 0
-	for _, nc := range held {
-		if !hungUp(nc) {
-			open++
+	for last := -1; open != last; {
+		last, open = open, 0
+		time.Sleep(150 * time.Millisecond) // for whatever will be cut at once
+		for _, nc := range held {
+			if !hungUp(nc) {
+				open++
+			}
 		}
 	}
 	fmt.Println(open)

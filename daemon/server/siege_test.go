@@ -44,7 +44,7 @@ func roundTrips(t *testing.T, path string, n int) []time.Duration {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := nc.SetDeadline(begin.Add(10 * time.Second)); err != nil {
+		if err := nc.SetDeadline(begin.Add(20 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = io.WriteString(nc, "PING\n")

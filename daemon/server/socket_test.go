@@ -110,9 +110,9 @@ func dialSocket(t *testing.T, path string) *client {
 // eventually waits until ok is true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within 20 s: %s", what)
 		}
 	}
 }
@@ -208,9 +208,6 @@ func TestSocketWatcherSends(t *testing.T) {
 				c.want(c.line(), cold+" idle -")
 				if later {
 					c.send(said)
-				}
-				if err := c.Conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-					t.Fatal(err)
 				}
 				if b, err := io.ReadAll(c.Conn); len(b) > 0 || err != nil { // a reset would be no end
 					t.Errorf("%q, later %t: got %q, %v, want the end", said, later, b, err)
