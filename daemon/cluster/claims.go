@@ -264,11 +264,11 @@ func (cs *claims) again(f *flight) bool {
 }
 
 // won notes a claim of this host, unless something newer is known. If it replaces another, the
-// engine must not take that for the newest.
+// engine must not take that for the newest, also if the watch has noted the claim before.
 func (cs *claims) won(key string, c storedClaim, replaces bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if c.revision <= cs.all[key].revision {
+	if c.revision < cs.all[key].revision {
 		return
 	}
 	if cs.all[key] = c; replaces {
