@@ -78,7 +78,7 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 		return err
 	}
 	now := e.clock.Time()
-	at = believed(at, now)
+	at = e.believed(at, now)
 	a := &amendment{grant: grant, ends: true}
 	a.apply = func(g *record.Grant) bool {
 		// Recorded also where there is no grant yet: the message may have overtaken the

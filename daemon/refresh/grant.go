@@ -247,18 +247,28 @@ func renew(g *record.Grant, next record.Generation, now time.Time) {
 	g.Replace(next)
 }
 
-// believed returns a message's own time, or now if it has none or is more than ten minutes ahead. A
-// wrong clock upstream must not outrank everything that comes later.
-func believed(at, now time.Time) time.Time {
-	if at.IsZero() || at.Sub(now) > tolerance {
+// believed returns the time at that a message states, or now, which this host's clock shows, if it
+// states none. The message of a single host counts as of now, too, if it is more than ten minutes
+// ahead. With peers it does not: this host's clock may be the wrong one, and messages that arrive at
+// hosts with other clocks are compared with it.
+func (e *Engine) believed(at, now time.Time) time.Time {
+	if at.IsZero() || e.cfg.Peers == nil && at.Sub(now) > tolerance {
 		return now
 	}
 	return at
 }
 
-// outranks reports whether a, which was noted earlier, is later than b, which has come now. What is
-// still to come was noted by a clock that has been set back since, and outranks nothing.
-func outranks(a, b, now time.Time) bool { return a.After(b) && a.Sub(now) <= tolerance }
+// outranks reports whether a, which was noted earlier, is later than b, the time of what has come
+// now. Far in the future, a was noted by a wrong clock: it outranks nothing, or it would lock out
+// for ever what comes later. This host's clock may be wrong, too: one that is behind takes what
+// other hosts have noted for the future. But what comes now was sent not long ago. So a is in the
+// future if it is for both clocks. Only a message that is late by more than the tolerance is taken
+// for a later one then, by a host whose clock is behind by more than that.
+func outranks(a, b, now time.Time) bool { return a.After(b) && !future(a, b, now) }
+
+// future reports whether a is far in the future, by the time b of what has come now, and by the
+// clock that shows now.
+func future(a, b, now time.Time) bool { return a.Sub(b) > tolerance && a.Sub(now) > tolerance }
 
 // authorized returns when the customer gave the authorization that g lives by. A rotation is
 // WeChat's doing, not the customer's: it is no later word. If only rotations are stored, the

@@ -81,7 +81,7 @@ func (p *push) prepare(storedGrant) ([]record.Record, error) {
 		return nil, &credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: p.name + " is not pushed"}
 	}
 	p.en, p.now, p.comes, p.saves = en, e.clock.Now(), nil, false
-	before, comes := en.current.Load(), ticket(en.policy(), p.value, p.at, p.wall, p.came)
+	before, comes := en.current.Load(), p.ticket(en.policy())
 	if p.byHand && before != nil && outranks(before.stamp(), comes.stamp(), p.wall) {
 		// WeChat's clock, by which that is dated, is ahead.
 		comes.pushed.stamp = before.stamp()
@@ -141,30 +141,29 @@ func (p *push) after() {
 	}
 }
 
-// ticket returns what a push at now, which says that it is of the time at, makes of value.
-func ticket(p *policy.Policy, value secret.Text, at, wall time.Time, now clock.Instant) *cached {
-	stamp, issued := undated, now
-	if !at.IsZero() {
-		stamp = believed(at, wall)
+// ticket returns what p makes of its value.
+func (p *push) ticket(of *policy.Policy) *cached {
+	stamp, issued := undated, p.came
+	if !p.at.IsZero() {
+		stamp = p.engine.believed(p.at, p.wall)
 	}
-	if age := wall.Sub(stamp); age <= tolerance {
-		issued = now.Add(-age)
+	if age := p.wall.Sub(stamp); age.Abs() <= tolerance {
+		issued = p.came.Add(-age)
 	}
 	return &cached{
-		text: value, issued: issued, seen: now, end: issued.Add(p.Pushed), life: p.Pushed,
+		text: p.value, issued: issued, seen: p.came, end: issued.Add(of.Pushed), life: of.Pushed,
 		pushed: &pushed{stamp: stamp.Round(0)},
 	}
 }
 
-// supersedes reports whether c, pushed at wall and now, replaces before. A stamp that is still to
-// come says nothing: it was taken from a clock that has been set back since, and would outrank all
-// true ones until then. Within the tolerance it stands: WeChat's clock may be ahead, and orders
-// WeChat's pushes all the same. Stamps are compared by whole seconds, as WeChat writes them: what
-// was put has a finer one.
+// supersedes reports whether c, pushed at wall and now, replaces before. A stamp far in the future
+// says nothing: see outranks. Within the tolerance it stands: WeChat's clock may be ahead, and
+// orders WeChat's pushes all the same. Stamps are compared by whole seconds, as WeChat writes them:
+// what was put has a finer one.
 func (c *cached) supersedes(before *cached, wall time.Time, now clock.Instant) bool {
 	stood, comes := before.stamp().Truncate(time.Second), c.stamp().Truncate(time.Second)
 	switch {
-	case stood.Sub(wall) > tolerance:
+	case future(stood, comes, wall):
 		return true
 	case stood.Equal(comes):
 		return before.text != c.text
