@@ -98,8 +98,9 @@ func judgeGrant(ours, theirs record.Record) judgment {
 	return judgment{verdict: keepBoth, merged: t.Encode(), alarm: true}
 }
 
-// judgeCredential compares credentials: the credential that was issued later is newer. The wall
-// clock decides only after a restore, because etcd's order is certain otherwise.
+// judgeCredential compares credentials: the credential that was issued later is newer. Clocks
+// decide only after a restore, or about what etcd has never had: etcd's order is certain otherwise,
+// and the clock of a host may have stepped back. The stamps of tickets are WeChat's.
 func (m *mirror) judgeCredential(ours, theirs record.Record, restored bool) judgment {
 	o, err := record.DecodeCredential(ours)
 	if err != nil {
@@ -115,6 +116,7 @@ func (m *mirror) judgeCredential(ours, theirs record.Record, restored bool) judg
 	switch {
 	case !o.Stamp.IsZero() && !t.Stamp.IsZero():
 		newer = o.Stamp.After(t.Stamp)
+	case !restored && ours.Revision != 0:
 	case ok && ok2:
 		newer = low > high
 	case restored:
