@@ -193,12 +193,15 @@ func (w *world) receivers(e event) []*host {
 // authorize makes a customer authorize again. The code arrives at a host and at the healthy one, as
 // an event or by a client.
 func (w *world) authorize(e event, c customer) {
+	w.mu.Lock()
+	withdrawn, ever := w.withdrawn[c]
+	w.mu.Unlock()
+	if ever && time.Since(withdrawn) < 2*time.Second {
+		return // messages have whole seconds, and no customer is that fast
+	}
 	code := secret.Text(w.fake.Authorize(c.owner, c.id))
 	at, lasts := time.Now(), time.Until(w.fake.Ends(string(code)))
-	w.mu.Lock()
-	undated := w.withdrawn[c]
-	w.mu.Unlock()
-	undated = undated && w.turned() // WeChat does not date what a client submits, and a wrong clock might do so before the withdrawal
+	undated := ever && w.turned() // WeChat does not date what a client submits, and a wrong clock might do so before the withdrawal
 	for _, h := range w.receivers(e) {
 		w.use(h, func(ctx context.Context, p *process, en *refresh.Engine) {
 			sleep(ctx, h.latency(1, 300))
@@ -226,7 +229,7 @@ func (w *world) leave(e event, c customer) {
 	defer w.truth.busy(-1)
 	w.note(nil, "%s: the authorization is withdrawn", c.path)
 	w.mu.Lock()
-	w.withdrawn[c] = true
+	w.withdrawn[c] = time.Now()
 	w.mu.Unlock()
 	w.fake.Unauthorize(c.owner, c.id)
 	at := time.Now().Truncate(time.Second)

@@ -33,9 +33,9 @@ type world struct {
 	outage    time.Time     // when etcd lost its quorum; zero: it did not
 	rewound   time.Duration // by how much clocks have stepped back, in total
 	backup    *kvtest.Backup
-	restored  bool              // etcd
-	withdrawn map[customer]bool // customers that have withdrawn an authorization
-	armed     []event           // of this round, at steps
+	restored  bool                   // etcd
+	withdrawn map[customer]time.Time // when customers have withdrawn their authorization last
+	armed     []event                // of this round, at steps
 	taken     map[stepOf]int
 	lines     []line
 	wrong     []string
@@ -81,7 +81,7 @@ func newWorld(p *plan) *world {
 	t := newTruth()
 	w := &world{
 		plan: p, began: time.Now(), etcd: kvtest.New(), fake: newFake(p.seed, p.life, t.counted), truth: t, names: newNames(),
-		taken: map[stepOf]int{}, withdrawn: map[customer]bool{},
+		taken: map[stepOf]int{}, withdrawn: map[customer]time.Time{},
 	}
 	for i := range p.hosts {
 		w.hosts = append(w.hosts, newHost(w, i))
