@@ -117,7 +117,11 @@ func (m *mirror) changed(letter string, kv KeyValue) ([]record.Record, error) {
 		return nil, errUnmet
 	}
 	if r.Table == record.Grants {
-		ours := m.copyOf(r)
+		ours, err := copyOf(m.local, r.Table, r.Key)
+		if err != nil {
+			m.suspect() // the comparison decides, which knows whether etcd was restored
+			return nil, nil
+		}
 		if ours.Revision > r.Revision {
 			return nil, nil
 		}

@@ -145,7 +145,10 @@ func (c *comparison) compare(letter string, kv KeyValue) error {
 		return nil
 	}
 	c.present[id] = true
-	ours := c.copyOf(r)
+	ours, ok := c.ours(r)
+	if !ok {
+		return nil
+	}
 	if !c.restored && ours.Revision > kv.Modified && ours.Value != nil {
 		if ours.Revision > c.at.Revision {
 			return nil // this host has changed it since
@@ -265,20 +268,17 @@ func (c *comparison) rebase(ours record.Record, to int64) record.Record {
 	return ours
 }
 
-// copyOf returns this host's copy of r. Its Value is nil if there is none, or it cannot be read.
-func (m *mirror) copyOf(r record.Record) record.Record {
-	ours, err := m.local.Get(r.Table, r.Key)
-	if err != nil {
-		return record.Record{Table: r.Table, Key: r.Key}
+// ours returns the copy of a record of etcd. Its Value is nil if there is none. It reports false if
+// nothing is to be done about the record: after a restore, a grant that cannot be read may be newer
+// than what etcd has. Any other copy that cannot be read is replaced, and readable again.
+func (c *comparison) ours(theirs record.Record) (ours record.Record, ok bool) {
+	ours, err := copyOf(c.local, theirs.Table, theirs.Key)
+	if err == nil {
+		return ours, true
 	}
-	if ours.Value == nil && letters[r.Table] == "q" {
-		other := record.Codes
-		if r.Table == record.Codes {
-			other = record.Exchanged
-		}
-		if second, err := m.local.Get(other, r.Key); err == nil && second.Value != nil {
-			return second
-		}
+	if c.restored && theirs.Table == record.Grants {
+		c.log.Error("a grant cannot be read: what etcd has does not replace it", "name", theirs.Key, "error", err)
+		return ours, false
 	}
-	return ours
+	return record.Record{Table: theirs.Table, Key: theirs.Key}, true
 }

@@ -198,3 +198,33 @@ func TestUnreadableNotClaimed(t *testing.T) {
 		})
 	}
 }
+
+// TestUnreadableGrant: a host cannot read its copy of a grant. What etcd has replaces the copy, but
+// not after a restore of etcd: then the copy may be the only newer one.
+func TestUnreadableGrant(t *testing.T) {
+	for _, restored := range []bool{false, true} {
+		t.Run(fmt.Sprint("restored ", restored), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd, d := kvtest.New(), newDisk()
+				a, o := run(t, etcd, "a", d), newOperator(t, etcd)
+				o.put(grantOf("g", "r1", 1))
+				time.Sleep(time.Minute)
+				backup := etcd.Backup()
+				o.put(grantOf("g", "r2", 2))
+				time.Sleep(time.Minute)
+				d.spoil("g")
+				want := secret.Text("r2")
+				if restored {
+					etcd.Restore(backup, true)
+				} else {
+					want = "r3"
+					o.put(grantOf("g", "r3", 3))
+				}
+				time.Sleep(time.Minute)
+				d.spoil("")
+				time.Sleep(2 * time.Hour)
+				o.wantGrant("later", "g", want, a)
+			})
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -203,6 +204,8 @@ type disk struct {
 	mu      sync.Mutex
 	crashed bool
 	left    int // writes until the crash; negative: none
+
+	unreadable string // records of this key cannot be read, until one is written
 }
 
 func newDisk() *disk { return &disk{Store: &memstore.Store{}, left: -1} }
@@ -219,11 +222,32 @@ func (d *disk) Copy(ctx context.Context, recs ...record.Record) error {
 	return d.write(ctx, d.Store.Copy, recs)
 }
 
+func (d *disk) Get(table record.Table, key string) (record.Record, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if key == d.unreadable {
+		return record.Record{}, errDisk
+	}
+	return d.Store.Get(table, key)
+}
+
+// spoil makes the records of a key unreadable; empty: of none.
+func (d *disk) spoil(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unreadable = key
+}
+
 func (d *disk) write(ctx context.Context, put func(context.Context, ...record.Record) error, recs []record.Record) error {
 	if d.gone() {
 		return errCrashed
 	}
 	err := put(ctx, recs...)
+	d.mu.Lock()
+	if slices.ContainsFunc(recs, func(r record.Record) bool { return r.Key == d.unreadable }) {
+		d.unreadable = ""
+	}
+	d.mu.Unlock()
 	d.wrote()
 	return err
 }
@@ -294,24 +318,33 @@ func (n *node) restart(etcd *kvtest.Etcd, name string) *node {
 // answer works later.
 func TestCrashLanding(t *testing.T) {
 	for writes := range 8 {
-		t.Run(fmt.Sprint(writes), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				etcd := kvtest.New()
-				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
-				a.give("r1")
-				c, err := a.claim(rotating)
-				if err != nil {
-					t.Fatal(err)
-				}
-				a.crashAfter(writes)
-				err = c.Land(t.Context(), a.answer("t1", "r2")...)
-				a = a.restart(etcd, "a")
-				time.Sleep(time.Minute)
-				synctest.Wait()
-				checkKept(t, writes > 0 || err == nil, "r2", "t1", a, b)
-			})
+		crashing(t, writes, func(t *testing.T, c refresh.Claim, a, b *node) (check func(a *node)) {
+			a.crashAfter(writes)
+			err := c.Land(t.Context(), a.answer("t1", "r2")...)
+			return func(a *node) { checkKept(t, writes > 0 || err == nil, "r2", "t1", a, b) }
 		})
 	}
+}
+
+// crashing starts two hosts, the first of which has a claim with which do does something and
+// crashes. The host is started again, and after a minute the result is checked.
+func crashing(t *testing.T, writes int, do func(t *testing.T, c refresh.Claim, a, b *node) (check func(a *node))) {
+	t.Run(fmt.Sprint(writes), func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			etcd := kvtest.New()
+			a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+			a.give("r1")
+			c, err := a.claim(rotating)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check := do(t, c, a, b)
+			a = a.restart(etcd, "a")
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			check(a)
+		})
+	})
 }
 
 // checkKept checks that no grant is lost: all nodes have next as the grant in force, with the value
@@ -339,32 +372,20 @@ func checkKept(t *testing.T, written bool, next, value secret.Text, nodes ...*no
 // host has called since.
 func TestCrashOffer(t *testing.T) {
 	for writes := 1; writes < 12; writes++ { // before the first, nobody can know of the answer
-		t.Run(fmt.Sprint(writes), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				etcd := kvtest.New()
-				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
-				a.give("r1")
-				c, err := a.claim(rotating)
-				if err != nil {
-					t.Fatal(err)
-				}
-				a.client.Cut()
-				time.Sleep(30 * time.Second)
-				other, err := b.claim(rotating)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := other.Land(t.Context(), b.answer("t2", "r3")...); err != nil {
-					t.Fatal(err)
-				}
-				a.client.Heal()
-				a.crashAfter(writes)
-				err = c.Land(t.Context(), a.answer("t1", "r2")...)
-				a = a.restart(etcd, "a")
-				time.Sleep(time.Minute)
-				synctest.Wait()
-				checkKept(t, writes > 0 || err == nil, "r2", "t1", a, b)
-			})
+		crashing(t, writes, func(t *testing.T, c refresh.Claim, a, b *node) (check func(a *node)) {
+			a.client.Cut()
+			time.Sleep(30 * time.Second)
+			other, err := b.claim(rotating)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := other.Land(t.Context(), b.answer("t2", "r3")...); err != nil {
+				t.Fatal(err)
+			}
+			a.client.Heal()
+			a.crashAfter(writes)
+			err = c.Land(t.Context(), a.answer("t1", "r2")...)
+			return func(a *node) { checkKept(t, writes > 0 || err == nil, "r2", "t1", a, b) }
 		})
 	}
 }
@@ -372,26 +393,16 @@ func TestCrashOffer(t *testing.T) {
 // TestCrashDoubt crashes a host after each write of a doubt.
 func TestCrashDoubt(t *testing.T) {
 	for writes := range 6 {
-		t.Run(fmt.Sprint(writes), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				etcd := kvtest.New()
-				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
-				a.give("r1")
-				c, err := a.claim(rotating)
-				if err != nil {
-					t.Fatal(err)
-				}
-				a.crashAfter(writes)
-				_ = c.Give(t.Context(), true)
-				a = a.restart(etcd, "a")
-				time.Sleep(time.Minute)
-				synctest.Wait()
+		crashing(t, writes, func(t *testing.T, c refresh.Claim, a, b *node) (check func(a *node)) {
+			a.crashAfter(writes)
+			_ = c.Give(t.Context(), true)
+			return func(a *node) {
 				for _, n := range []*node{a, b} {
 					if !n.doubtful(token) {
 						t.Error("a call without an answer has left no doubt")
 					}
 				}
-			})
+			}
 		})
 	}
 }

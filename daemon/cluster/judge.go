@@ -92,7 +92,7 @@ func judgeGrant(ours, theirs record.Record) judgment {
 		return judgment{verdict: takeOver}
 	}
 	older := o.Generation
-	older.Source = fromOffer
+	older.Source = record.FromOffer
 	t.Shelve(older)
 	t.Number++
 	return judgment{verdict: keepBoth, merged: t.Encode(), alarm: true}

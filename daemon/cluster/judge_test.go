@@ -131,7 +131,7 @@ func TestJudge(t *testing.T) {
 			continue
 		}
 		g, err := record.DecodeGrant(got.merged)
-		if err != nil || g.Number != 3 || g.Value != "c" || g.Earlier[0].Value != "b" || g.Earlier[0].Source != fromOffer {
+		if err != nil || g.Number != 3 || g.Value != "c" || g.Earlier[0].Value != "b" || g.Earlier[0].Source != record.FromOffer {
 			t.Errorf("%s: merged to %+v, %v", test.name, g, err)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"tokend/daemon/cluster/seal"
-	"tokend/daemon/record"
 )
 
 const (
@@ -120,7 +119,10 @@ func (c *comparison) again(batch []repair, got []KeyValue) (still []repair) {
 		case err != nil:
 			continue
 		}
-		ours := c.copyOf(record.Record{Table: r.Table, Key: r.Key})
+		ours, ok := c.ours(theirs)
+		if !ok {
+			continue
+		}
 		switch j := c.judge(ours, theirs, c.restored); j.verdict {
 		case takeOver, alike:
 			c.take(ours, theirs)

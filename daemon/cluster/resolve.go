@@ -92,9 +92,6 @@ func (s *Store) merged(base []int64, recs []record.Record) (now []int64, all []r
 	return now, all
 }
 
-// fromOffer is the source of a generation of a grant that could not land.
-const fromOffer = "offer"
-
 // shelved returns the stored grant with the newest generations of r as earlier ones, to be tried if
 // WeChat refuses the current one. The second newest came with the answer if another host had stored
 // a grant during the call. It reports false if the grant knows both.
@@ -118,7 +115,7 @@ func (s *Store) shelved(r record.Record) (record.Record, bool) {
 			continue
 		}
 		news = true
-		x.Source = fromOffer
+		x.Source = record.FromOffer
 		if g.Value == secret.Text("") {
 			g.Replace(x)
 		} else {

@@ -218,16 +218,10 @@ func (s *Store) reached(revision int64) {
 }
 
 // revision returns the revision of a copy: what etcd must still have when the record is changed.
-// Zero: the record is absent.
+// Zero: the record is absent. A copy that cannot be read counts as absent, too: if etcd has the
+// record, it refuses the change, and what it has is copied again.
 func (s *Store) revision(table record.Table, key string) int64 {
-	r, _ := s.Get(table, key) // a copy that cannot be read is none
-	if letters[table] == "q" && r.Value == nil {
-		other := record.Codes
-		if table == record.Codes {
-			other = record.Exchanged
-		}
-		r, _ = s.Get(other, key)
-	}
+	r, _ := copyOf(s.Store, table, key)
 	return r.Revision
 }
 

@@ -44,9 +44,13 @@ type Generation struct {
 	// At is when the value was granted: the event's own time if there is an event.
 	At time.Time
 
-	// Source is the origin: config, put, exchange, event, rotation or list.
+	// Source is the origin: config, put, exchange, event, rotation, list or offer.
 	Source string
 }
+
+// FromOffer is the Source of a value that came with an answer which could not be stored when it
+// came. It is used if WeChat refuses the current value.
+const FromOffer = "offer"
 
 // Live reports whether g can be used.
 func (g *Grant) Live() bool { return g.Value != "" && g.Revoked.IsZero() }

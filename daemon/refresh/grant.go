@@ -23,7 +23,7 @@ const (
 	fromEvent    = "event" // of a code that WeChat has sent
 	fromRotation = "rotation"
 	fromList     = "list"
-	fromOffer    = "offer" // of an answer that could not be stored when it came
+	fromOffer    = record.FromOffer
 )
 
 // grantStore keeps what customers gave once. They stay on disk, not in memory: a

@@ -204,7 +204,8 @@ func (w *world) outlived(name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return strings.HasSuffix(name, "_ticket") && slices.ContainsFunc(customers, func(c customer) bool {
-		return w.withdrawn[c] && strings.HasPrefix(name, c.path+"/")
+		_, withdrawn := w.withdrawn[c]
+		return withdrawn && strings.HasPrefix(name, c.path+"/")
 	})
 }
 
@@ -242,7 +243,7 @@ func (w *world) stored() map[id]record.Record {
 // tried reports whether a host tries a grant: the current one, and if WeChat refuses that, those
 // that could not land.
 func tried(g record.Grant, value string) bool {
-	return string(g.Value) == value || slices.ContainsFunc(g.Earlier, func(x record.Generation) bool { return x.Source == "offer" && string(x.Value) == value })
+	return string(g.Value) == value || slices.ContainsFunc(g.Earlier, func(x record.Generation) bool { return x.Source == record.FromOffer && string(x.Value) == value })
 }
 
 // generationOf returns which generation of g a value is.
