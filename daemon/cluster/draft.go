@@ -54,6 +54,18 @@ func (d *draft) expect(s *Store, r record.Record, base int64) {
 	d.els = append(d.els, Op{Verb: Get, Key: key})
 }
 
+// with makes the transaction depend on the grant that a credential among its records was fetched
+// with, which has the revision base. Another grant may be of a later authorization: it says that the
+// customer has withdrawn the one before, and with it the credential.
+func (d *draft) with(s *Store, grant string, base int64) {
+	if r := (record.Record{Table: record.Grants, Key: grant}); grant != "" && !d.has(r) && slices.ContainsFunc(d.recs, isValue) {
+		d.expect(s, r, base)
+	}
+}
+
+// isValue reports whether r is a credential, not its deletion.
+func isValue(r record.Record) bool { return r.Table == record.Credentials && r.Value != nil }
+
 func (d *draft) txn() Txn { return Txn{If: d.ifs, Then: d.then, Else: d.els} }
 
 // at returns the records that the transaction has changed, which was applied at a revision.

@@ -104,6 +104,7 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 	}
 	p := f.offer(offerLanding, signed)
 	p.Base = h.store.bases(signed)
+	p.GrantBase = h.store.revision(record.Grants, p.Grant)
 	if g := p.grant(); f.want.Table == record.Credentials && !slices.ContainsFunc(recs, isCredential) && g != nil && g.Live() {
 		// The value is not put in force, and nobody knows which one is WeChat's newest.
 		h.offers.doubt(ctx, p)

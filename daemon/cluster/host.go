@@ -16,7 +16,7 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// Config is what a [Host] needs. All fields but Private and Logger are required.
+// Config is what a [Host] needs. All fields but Private, Grant and Logger are required.
 type Config struct {
 	Prefix   string // of the cluster's keys in etcd, without a slash at the end
 	Host     string
@@ -39,6 +39,10 @@ type Config struct {
 
 	// Private reports whether a record concerns this host alone; nil: none does.
 	Private func(record.Record) bool
+
+	// Grant returns the name of the grant that a credential is fetched with, empty if there is
+	// none; nil: no credential has one.
+	Grant func(name string) string
 
 	Logger hclog.Logger // nil: none
 }
@@ -90,6 +94,9 @@ func New(cfg Config) (*Host, error) {
 	}
 	if cfg.Private == nil {
 		cfg.Private = func(record.Record) bool { return false }
+	}
+	if cfg.Grant == nil {
+		cfg.Grant = func(string) string { return "" }
 	}
 	h := &Host{cfg: cfg, log: cfg.Logger, ready: make(chan struct{}), followed: make(chan struct{})}
 	if h.log == nil {

@@ -24,9 +24,11 @@ type offer struct {
 	Revision int64 `json:"revision,omitempty"`
 	Tries    int   `json:"tries,omitempty"`
 
-	// Records are to be stored. Those of a landing were made of copies of the revisions Base.
-	Records []record.Record `json:"records,omitempty"`
-	Base    []int64         `json:"base,omitempty"`
+	// Records are to be stored. Those of a landing were made of copies of the revisions Base, and of
+	// the copy of Grant of the revision GrantBase.
+	Records   []record.Record `json:"records,omitempty"`
+	Base      []int64         `json:"base,omitempty"`
+	GrantBase int64           `json:"grant_base,omitempty"`
 
 	// What follows is of this run.
 	key   string // of the claim; empty if the offer is not about one

@@ -213,7 +213,7 @@ func TestSilentPeer(t *testing.T) {
 		b.client.MuteWatches()
 		time.AfterFunc(10*time.Second, b.client.UnmuteWatches)
 		c := runPeer(t, etcd, "c", "y@c", time.Hour, -time.Hour)
-		c.knows("ready", time.Second, b)
+		c.knows("ready", 5*time.Second, b)
 	})
 }
 

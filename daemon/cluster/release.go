@@ -23,6 +23,7 @@ func (cs *claims) end(p *offer) Op {
 // base.
 func (cs *claims) landing(p *offer, base []int64, recs []record.Record) *draft {
 	d := cs.host.store.draftOn(base, recs)
+	d.with(cs.host.store, p.Grant, p.GrantBase)
 	d.then = append(d.then, cs.end(p))
 	d.depend(Compare{Key: p.key, Field: Modified, Value: p.Revision})
 	return d

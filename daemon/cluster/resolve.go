@@ -71,6 +71,9 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 		return err
 	}
 	base, recs := h.store.merged(p.Base, p.Records)
+	if p.grant() == nil && h.store.revision(record.Grants, p.Grant) != p.GrantBase {
+		base, recs = withoutValues(base, recs)
+	}
 	p.draft = h.claims.landing(p, base, recs)
 	return nil
 }
@@ -90,6 +93,16 @@ func (s *Store) merged(base []int64, recs []record.Record) (now []int64, all []r
 		}
 	}
 	return now, all
+}
+
+// withoutValues returns those of recs that are no values, and the revisions of their copies.
+func withoutValues(base []int64, recs []record.Record) (at []int64, others []record.Record) {
+	for i, r := range recs {
+		if !isValue(r) {
+			at, others = append(at, base[i]), append(others, r)
+		}
+	}
+	return at, others
 }
 
 // shelved returns the stored grant with the newest generations of r as earlier ones, to be tried if

@@ -284,6 +284,12 @@ func (s *Store) write(ctx context.Context, recs []record.Record) ([]record.Recor
 		return nil, err
 	}
 	d := s.draft(recs)
+	for _, r := range recs {
+		if isValue(r) {
+			g := s.host.cfg.Grant(r.Key)
+			d.with(s, g, s.revision(record.Grants, g))
+		}
+	}
 	o, err := s.host.submit(ctx, d.txn())
 	switch {
 	case err != nil:

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
-	"tokend/daemon/credential"
 	"tokend/daemon/record"
 )
 
@@ -270,59 +269,6 @@ func (e *Engine) followBudget(r record.Record) error {
 		e.ledger.Follow(b.Key, e.keptTally(b))
 	}
 	return err
-}
-
-// grant puts the stored grant r in force, which was before until now.
-func (f *followed) grant(r record.Record, before *storedGrant) error {
-	e, name := f.e, r.Key
-	if r.Value == nil {
-		return nil // no host deletes one
-	}
-	after, err := record.DecodeGrant(r)
-	if err != nil {
-		return err
-	}
-	e.grants.follow(after)
-	if before.err != nil || string(before.Encode().Value) == string(r.Value) {
-		return nil
-	}
-	if _, err := e.lookup(name); err != nil {
-		return nil
-	}
-	dependants := (*e.catalog.Load()).Dependants(name)
-	switch {
-	case !after.Revoked.IsZero() && !after.Revoked.Equal(before.Revoked):
-		e.endDependants(name, dependants)
-		var gone []record.Record
-		for _, d := range dependants {
-			gone = append(gone, withoutValue(d)...)
-		}
-		return e.deleteRecords(gone)
-	case after.Live() && (!before.Live() || after.Value != before.Value && after.Source != fromRotation):
-		e.release(dependants)
-		e.log.Info("grant stored", "name", name, "source", after.Source)
-		e.watchers.tell(credential.Listing{Name: name, State: credential.Fresh})
-	}
-	return nil
-}
-
-// follow notes that grant is stored. A grant that the store has refused is not lost: it becomes an
-// earlier generation. The peers keep a grant that they are about to store.
-func (g *grantStore) follow(grant record.Grant) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if lacking, ok := g.unsaved[grant.Name]; ok {
-		delete(g.unsaved, grant.Name)
-		unknown := !knows(&grant, lacking.Value)
-		if unknown {
-			lacking.Source = fromOffer
-			grant.Shelve(lacking.Generation)
-		}
-		if !lacking.pending && (unknown || len(lacking.with) > 0) {
-			g.unsaved[grant.Name] = unsavedGrant{Grant: grant, with: lacking.with}
-		}
-	}
-	g.noteLocked(grant.Name)
 }
 
 // followClaim takes note of a claim. A call that had no answer is made again by some host.

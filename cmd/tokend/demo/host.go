@@ -163,15 +163,16 @@ func (d *daemon) start(ctx context.Context, h *host) error {
 	}
 	d.disk = &disk{Local: d.store}
 	bootID := cmp.Or(boot.ID(), "demo") + "@" + h.name
-	if err := d.join(ctx, h, bootID, log); err != nil {
+	d.up = catalog.NewUpstream(file.Upstream, file.Limits.UpstreamCalls, catalog.NewCalls(), log)
+	accounts := catalog.New(file, d.up, nil)
+	if err := d.join(ctx, h, bootID, accounts, log); err != nil {
 		return err
 	}
-	d.up = catalog.NewUpstream(file.Upstream, file.Limits.UpstreamCalls, catalog.NewCalls(), log)
 	budget := throttle.New()
 	d.engine, err = refresh.New(refresh.Config{
 		Store:    d.peers.Store(),
 		Peers:    d.peers,
-		Catalog:  catalog.New(file, d.up, nil),
+		Catalog:  accounts,
 		Hosts:    catalog.Hosts(func() *catalog.Upstream { return d.up }),
 		Logger:   log.Named("refresh"),
 		Boottime: h.boottime,
@@ -202,7 +203,7 @@ func (d *daemon) start(ctx context.Context, h *host) error {
 }
 
 // join begins the host's session and returns when the host has all records of the others.
-func (d *daemon) join(ctx context.Context, h *host, bootID string, log hclog.Logger) (err error) {
+func (d *daemon) join(ctx context.Context, h *host, bootID string, accounts *catalog.Catalog, log hclog.Logger) (err error) {
 	d.link = cluster.NewLink(h.etcd.Endpoints(), func(endpoint string) (cluster.KV, error) { return h.client.Dial(endpoint), nil })
 	d.peers, err = cluster.New(cluster.Config{
 		Prefix:   prefix,
@@ -215,7 +216,11 @@ func (d *daemon) join(ctx context.Context, h *host, bootID string, log hclog.Log
 		Clock:    clock.New(h.boottime),
 		Boot:     bootID,
 		Private:  private,
-		Logger:   log.Named("cluster"),
+		Grant: func(name string) string {
+			s, _ := accounts.Lookup(name) // all hosts have the same accounts
+			return s.Grant
+		},
+		Logger: log.Named("cluster"),
 	})
 	if err != nil {
 		return err

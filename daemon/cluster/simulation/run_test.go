@@ -35,7 +35,7 @@ func (p *process) run(ctx, engineCtx context.Context) {
 	var peers *cluster.Host
 	if !w.plan.alone {
 		var leave func()
-		if peers, leave = p.join(ctx, boottime, boot, up.Timeout); peers == nil {
+		if peers, leave = p.join(ctx, boottime, boot, up.Timeout, specs); peers == nil {
 			return
 		}
 		defer leave()
@@ -61,7 +61,7 @@ func (p *process) run(ctx, engineCtx context.Context) {
 }
 
 // join makes the process a host of the cluster until leave is called.
-func (p *process) join(ctx context.Context, boottime func() time.Duration, boot string, timeout time.Duration) (peers *cluster.Host, leave func()) {
+func (p *process) join(ctx context.Context, boottime func() time.Duration, boot string, timeout time.Duration, specs refresh.Catalog) (peers *cluster.Host, leave func()) {
 	h, w := p.host, p.host.world
 	endpoints := w.etcd.Endpoints()
 	for range h.i % len(endpoints) {
@@ -72,6 +72,10 @@ func (p *process) join(ctx context.Context, boottime func() time.Duration, boot 
 		Presence: cluster.Presence{Machine: "machine-" + h.name, Boot: boot, PID: p.n, Version: "1.0.0", Formats: 1},
 		Link:     cluster.NewLink(endpoints, func(endpoint string) (cluster.KV, error) { return p.client.Dial(endpoint), nil }),
 		Local:    mortal{p.disk, p}, Clock: clock.NewWall(boottime, h.wallClock), Boot: boot, Private: private, Logger: p.log(),
+		Grant: func(name string) string {
+			s, _ := specs.Lookup(name) // fails for names of other hosts' accounts, which are not stored here
+			return s.Grant
+		},
 	})
 	if err != nil {
 		w.violate("%s: %v", h.name, err)

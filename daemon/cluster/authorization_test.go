@@ -1,0 +1,88 @@
+package cluster_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/cluster"
+	"tokend/daemon/cluster/kvtest"
+	"tokend/daemon/record"
+	"tokend/daemon/refresh"
+)
+
+// TestGrantCompared stores a value while another grant has been stored than the one that it was
+// fetched with, by a host that has not seen it. The value is refused, with the grant. While etcd is
+// unreachable, a landing is repeated without the value.
+func TestGrantCompared(t *testing.T) {
+	polled := refresh.Want{Table: record.Credentials, Name: token, Grant: grant}
+	for name, test := range map[string]func(t *testing.T, a *node, value record.Record, change func()) error{
+		"landing": func(t *testing.T, a *node, value record.Record, change func()) error {
+			c, err := a.claim(polled)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change()
+			return c.Land(t.Context(), value)
+		},
+		"without a claim": func(t *testing.T, a *node, value record.Record, change func()) error {
+			change()
+			return a.Store().Put(t.Context(), value)
+		},
+		"cut off": func(t *testing.T, a *node, value record.Record, change func()) error {
+			c, err := a.claim(polled)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.client.Faults(func(r kvtest.Request) kvtest.Fault {
+				return kvtest.Fault{Lost: r.Method == kvtest.Txn && writesEtcd(r.Txn)}
+			})
+			if err := c.Land(t.Context(), value); !errors.Is(err, refresh.ErrUnconfirmed) {
+				t.Fatalf("got %v", err)
+			}
+			change()
+			a.client.Faults(nil)
+			a.client.UnmuteWatches()
+			time.Sleep(20 * time.Second)
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				withGrant := func(cfg *cluster.Config) {
+					cfg.Grant = func(name string) string {
+						if name == token {
+							return grant
+						}
+						return ""
+					}
+				}
+				a, b := run(t, etcd, "a", newDisk(), withGrant), run(t, etcd, "b", newDisk())
+				a.give("r1")
+				synctest.Wait()
+				value := credentialOf(token, "v", time.Now())
+				err := test(t, a, value, func() { a.client.MuteWatches(); b.give("r2") })
+				o := newOperator(t, etcd)
+				if o.value(record.Credentials, token) != nil {
+					t.Error("the value was stored")
+				}
+				if name == "cut off" {
+					if n := a.Stats().Offers; n != 0 || len(etcd.Keys("/tokend/l/")) != 0 {
+						t.Errorf("%d offers and %d claims are left", n, len(etcd.Keys("/tokend/l/")))
+					}
+					return
+				}
+				newer, ok := errors.AsType[*refresh.NewerError](err)
+				if !ok || len(newer.Records) != 1 || newer.Records[0].Key != grant {
+					t.Fatalf("got %v, want the newer grant", err)
+				}
+				a.Follow(newer.Records...)
+				if err := a.Store().Put(t.Context(), value); err != nil {
+					t.Errorf("with the newer grant: %v", err)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,95 @@
+package refresh
+
+import (
+	"tokend/daemon/credential"
+	"tokend/daemon/record"
+)
+
+// grant puts the stored grant r in force, which was before until now.
+func (f *followed) grant(r record.Record, before *storedGrant) error {
+	e, name := f.e, r.Key
+	if r.Value == nil {
+		return nil // no host deletes one
+	}
+	after, err := record.DecodeGrant(r)
+	if err != nil {
+		return err
+	}
+	e.grants.follow(after)
+	if before.err != nil || string(before.Encode().Value) == string(r.Value) {
+		return nil
+	}
+	if _, err := e.lookup(name); err != nil {
+		return nil
+	}
+	dependants := (*e.catalog.Load()).Dependants(name)
+	switch {
+	case !after.Revoked.IsZero() && !after.Revoked.Equal(before.Revoked):
+		e.endDependants(name, dependants)
+		var gone []record.Record
+		for _, d := range dependants {
+			gone = append(gone, withoutValue(d)...)
+		}
+		return e.deleteRecords(gone)
+	case after.Live() && (!before.Live() || after.Value != before.Value && after.Source != fromRotation):
+		e.release(dependants)
+		if err := e.followAuthorization(r, dependants); err != nil {
+			return err
+		}
+		e.log.Info("grant stored", "name", name, "source", after.Source)
+		e.watchers.tell(credential.Listing{Name: name, State: credential.Fresh})
+	}
+	return nil
+}
+
+// followAuthorization makes due what was fetched before the grant r of a new authorization was
+// stored. The customer may have withdrawn the one before, which this host need not have seen: then
+// what it brought is dead, whether it is stored or not. The names of dependants are locked.
+func (e *Engine) followAuthorization(r record.Record, dependants []string) error {
+	var old []record.Record
+	for _, name := range dependants {
+		c, err := e.cfg.Store.Get(record.Credentials, name)
+		if err == nil && c.Revision >= r.Revision {
+			continue // it came with the grant, or by it
+		}
+		if en := e.index.get(name); en != nil {
+			e.outdateEntry(en)
+		}
+		if err == nil && c.Value != nil {
+			old = append(old, withoutValue(name)...) // of this host's store alone
+		}
+	}
+	return e.deleteRecords(old)
+}
+
+// outdateEntry makes the value of en due, and ends the flight that would bring another like it.
+func (e *Engine) outdateEntry(en *entry) {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	switch {
+	case en.flight != nil:
+		e.dropLocked(en, errChanged)
+	case en.current.Load() != nil:
+		en.noteSaved()
+		e.applyLocked(en, grantReplaced{}, e.clock.Now())
+	}
+}
+
+// follow notes that grant is stored. A grant that the store has refused is not lost: it becomes an
+// earlier generation. The peers keep a grant that they are about to store.
+func (g *grantStore) follow(grant record.Grant) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if lacking, ok := g.unsaved[grant.Name]; ok {
+		delete(g.unsaved, grant.Name)
+		unknown := !knows(&grant, lacking.Value)
+		if unknown {
+			lacking.Source = fromOffer
+			grant.Shelve(lacking.Generation)
+		}
+		if !lacking.pending && (unknown || len(lacking.with) > 0) {
+			g.unsaved[grant.Name] = unsavedGrant{Grant: grant, with: lacking.with}
+		}
+	}
+	g.noteLocked(grant.Name)
+}
