@@ -226,6 +226,7 @@
 //		redate.go       records of another boot, and corrections of the wall clock
 //		contact.go      refreshes in the order of the hosts, and values while they are apart
 //		follow.go       what other hosts have stored
+//		follow_grant.go what of it are grants
 //		save.go         what the disk has refused, and unused records
 //		histories.go    last attempts on disk
 //		early.go        reads while the store is being loaded

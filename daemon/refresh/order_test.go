@@ -188,8 +188,8 @@ func TestAnswersOvertakeEachOther(t *testing.T) {
 }
 
 // TestAnswersOfOneGrantOvertake: the answers to two codes of an existing customer have the same
-// grant, and a token each. WeChat may have issued the token of the older code last, so it is fetched
-// again.
+// grant, and a token each. WeChat may have issued the token of the older code last, so it is
+// fetched again.
 func TestAnswersOfOneGrantOvertake(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

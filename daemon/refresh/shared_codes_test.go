@@ -256,8 +256,8 @@ func TestCodeAtTwoHosts(t *testing.T) {
 }
 
 // TestUnreadValueReplaced: a customer has withdrawn the authorization and has authorized again. A
-// value of the first grant, which other hosts serve and nobody has read here, is fetched again, also
-// if another host stores it again with other times.
+// value of the first grant, which other hosts serve and nobody has read here, is fetched again,
+// also if another host stores it again with other times.
 func TestUnreadValueReplaced(t *testing.T) {
 	for _, dated := range []bool{false, true} {
 		t.Run(fmt.Sprint("stored again ", dated), func(t *testing.T) {
