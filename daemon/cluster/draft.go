@@ -127,11 +127,15 @@ func adopts(stored, before, after *record.Grant) bool {
 	return changed && after.Revoked.Equal(stored.Revoked)
 }
 
-// newer returns those of the records that o shows to be others than their copies.
+// newer returns those of the records that o shows to be others than their copies. If a copy is of a
+// later revision, etcd was restored from a backup.
 func (d *draft) newer(h *Host, o Outcome) (recs []record.Record) {
 	for i, got := range o.Got[:min(len(o.Got), len(d.recs))] {
-		if got.Modified == d.base[i] {
+		switch {
+		case got.Modified == d.base[i]:
 			continue
+		case got.Present() && got.Modified < d.base[i]:
+			h.mirror.want(whyRestored)
 		}
 		r := record.Record{Table: d.recs[i].Table, Key: d.recs[i].Key, Revision: o.Revision}
 		if got.Present() {

@@ -298,6 +298,39 @@ func TestRestoreUnnoticed(t *testing.T) {
 	}
 }
 
+// TestRestoreMet restores etcd after a write whose answer was lost, before any heartbeat. No host
+// knows of a write of its own that is gone, and the revision is higher again. The first transaction
+// about the record shows it.
+func TestRestoreMet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		a.give("r1")
+		time.Sleep(15 * time.Second)
+		backup := etcd.Backup()
+		o.put(grantOf(grant, "r2", 2)) // by neither of the two, as far as they know
+		synctest.Wait()
+		etcd.Restore(backup, false)
+		for i := range 20 {
+			o.put(credentialOf("other", fmt.Sprint(i), time.Now()))
+		}
+		var err error
+		for range 3 {
+			g := record.Grant{Name: grant, Generation: record.Generation{Value: "r3", At: time.Now(), Source: "put"}}
+			if err = b.Store().Put(t.Context(), g.Encode()); err == nil {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		if err != nil {
+			t.Errorf("three seconds later: %v", err)
+		}
+		synctest.Wait()
+		o.wantGrant("restored", grant, "r3", a, b)
+	})
+}
+
 // TestRestoreTold restores etcd while only one host can notice it: the others have lost nothing
 // that they wrote. It tells them, because they have missed what was changed at revisions that they
 // had reached before.
