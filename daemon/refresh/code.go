@@ -46,6 +46,7 @@ type exchange struct {
 	owner string
 	value secret.Text
 	key   string
+	came  clock.Instant // to this host, in this run
 
 	// tries is how often it was tried, earlier runs included, and next when it may be tried again.
 	// noted: the next try is counted already. waits is the name of what the last one lacked, a
@@ -106,7 +107,7 @@ func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (
 	if err := e.ready(ctx); err != nil {
 		return "", err
 	}
-	x, err := e.begin(&exchange{owner: owner, value: code, at: e.clock.Time(), tries: 1, noted: true})
+	x, err := e.begin(&exchange{owner: owner, value: code, at: e.clock.Time(), came: e.clock.Now(), tries: 1, noted: true})
 	if err != nil {
 		return "", err
 	}

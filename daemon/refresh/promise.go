@@ -32,7 +32,7 @@ func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secre
 	if err != nil {
 		return err
 	}
-	made := &exchange{owner: owner, value: code, at: e.believed(at, e.clock.Time()), noted: true}
+	made := &exchange{owner: owner, value: code, came: e.clock.Now(), at: e.believed(at, e.clock.Time()), noted: true}
 	if child != "" {
 		made.grant = onboarding.Grant(child)
 	}

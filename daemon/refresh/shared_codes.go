@@ -86,14 +86,15 @@ func (e *Engine) awaitCode(x *exchange, host string) error {
 	return nil
 }
 
-// lastThird reports whether x was promised and its code has lived for two thirds of its life.
+// lastThird reports whether x was promised and its code has lived for two thirds of what was left of
+// its life when it came. Its own time does not count: this host's wall clock may be wrong.
 func (e *Engine) lastThird(x *exchange) bool {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
 	if x.until == 0 {
 		return false
 	}
-	return 3*x.until.Sub(e.clock.Now()) <= x.until.Sub(e.clock.At(x.at))
+	return 3*x.until.Sub(e.clock.Now()) <= x.until.Sub(x.came)
 }
 
 // unusedReply returns the error for a client whose code was not used because of err.

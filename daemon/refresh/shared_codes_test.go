@@ -195,6 +195,39 @@ func TestCodeApart(t *testing.T) {
 	})
 }
 
+// TestCodeApartAtWrongClock is the same at a host whose wall clock is wrong: the time of WeChat's
+// message tells nothing about how long a code has lived.
+func TestCodeApartAtWrongClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-2 * time.Hour, 2 * time.Hour} {
+		bubble(t, func(t *testing.T) {
+			p, wx := &peers{}, newPlatform("wxb")
+			calls := wx.counted(nil)
+			r := startPeers(t, p, Config{Catalog: wx.catalog(), Wall: func() time.Time { return time.Now().Add(ahead) }})
+			r.mustPush("ticket", time.Now())
+			r.mustGet(component)
+			p.set(func() {
+				p.claim = func(_ int, w Want) error {
+					if w.Rotates {
+						return &ApartError{unreachable}
+					}
+					return ErrUnconfirmed
+				}
+			})
+			if err := r.Accept(t.Context(), platform, "code-of-wxb", time.Now(), r.clock.Time().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(39 * time.Minute)
+			if calls() != 0 {
+				t.Errorf("clock ahead by %v: %d calls in two thirds of the code's life", ahead, calls())
+			}
+			time.Sleep(2 * time.Minute)
+			if calls() != 1 {
+				t.Errorf("clock ahead by %v: %d calls in the last third of the code's life", ahead, calls())
+			}
+		})
+	}
+}
+
 // TestCodeGivenBack: the claim of a code leaves doubt if its call had no answer and was promised,
 // and ends when the code is used up.
 func TestCodeGivenBack(t *testing.T) {

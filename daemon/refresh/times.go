@@ -250,6 +250,7 @@ func (e *Engine) keptExchange(r record.Record) (*exchange, error) {
 		owner: c.Owner,
 		value: c.Value,
 		key:   r.Key,
+		came:  e.clock.Now(),
 		at:    c.At,
 		tries: c.Tries,
 		grant: c.Grant,
