@@ -232,10 +232,13 @@ func (w *world) leave(e event, c customer) {
 	w.withdrawn[c] = time.Now()
 	w.mu.Unlock()
 	w.fake.Unauthorize(c.owner, c.id)
-	at := time.Now().Truncate(time.Second)
+	at, late := time.Now().Truncate(time.Second), 30_000
+	if w.turned() { // what was put at a wrong clock has no place in the order of messages
+		late = 1000
+	}
 	for _, h := range w.receivers(e) {
 		w.ops.Go(func() {
-			time.Sleep(h.latency(1, 30_000))
+			time.Sleep(h.latency(1, late))
 			w.use(h, func(ctx context.Context, p *process, en *refresh.Engine) {
 				w.result(p, "the withdrawal of "+c.path, "", en.Revoke(ctx, c.grant(), at))
 			})
