@@ -365,3 +365,30 @@ func TestRestoreTold(t *testing.T) {
 		}
 	})
 }
+
+// TestRestoreShownByChange restores etcd, which others change until its revision is high again. The
+// first change that this host tries to make shows the restore: what etcd has is older than the copy.
+func TestRestoreShownByChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, o := run(t, etcd, "a", newDisk()), newOperator(t, etcd)
+		before := time.Now()
+		o.put(credentialOf("c", "v1", before))
+		synctest.Wait()
+		backup := etcd.Backup()
+		time.Sleep(time.Second)
+		o.put(credentialOf("c", "v2", time.Now()))
+		synctest.Wait()
+		etcd.Restore(backup, false)
+		for i := range 5 {
+			o.put(credentialOf(fmt.Sprint("other", i), "v1", before))
+		}
+		_ = a.Store().Put(t.Context(), credentialOf("c", "v3", before)) // older than v2, and refused
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		o.check("restored", a)
+		if v := a.value("c"); v != "v2" {
+			t.Errorf("got %s, want what was fetched last", string(v))
+		}
+	})
+}
