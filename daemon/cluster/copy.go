@@ -8,7 +8,7 @@ type reader interface {
 }
 
 // copyOf returns the copy of a record. Its Value is nil if there is none. A code and what it was
-// exchanged for have one key in etcd, so the copy of either is the one that is present.
+// exchanged for have one key in etcd, so at most one of the two is present.
 func copyOf(from reader, table record.Table, key string) (record.Record, error) {
 	r, err := from.Get(table, key)
 	if err != nil || r.Value != nil || letters[table] != "q" {

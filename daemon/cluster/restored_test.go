@@ -360,14 +360,15 @@ func TestRestoreTold(t *testing.T) {
 		for _, n := range []*node{a, b, c} {
 			loads := n.Stats().Reloads
 			if time.Sleep(5 * time.Minute); n.Stats().Reloads != loads {
-				t.Error("hosts tell each other of the same restore again and again")
+				t.Error("hosts tell each other of the same restore repeatedly")
 			}
 		}
 	})
 }
 
 // TestRestoreShownByChange restores etcd, which others change until its revision is high again. The
-// first change that this host tries to make shows the restore: what etcd has is older than the copy.
+// first change that this host tries to make shows the restore: what etcd has is older than the
+// copy.
 func TestRestoreShownByChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()

@@ -249,8 +249,8 @@ func renew(g *record.Grant, next record.Generation, now time.Time) {
 
 // believed returns the time at that a message states, or now, which this host's clock shows, if it
 // states none. The message of a single host counts as of now, too, if it is more than ten minutes
-// ahead. With peers it does not: this host's clock may be the wrong one, and messages that arrive at
-// hosts with other clocks are compared with it.
+// ahead. With peers it does not: this host's clock may be the wrong one, and messages that arrive
+// at hosts with other clocks are compared with it.
 func (e *Engine) believed(at, now time.Time) time.Time {
 	if at.IsZero() || e.cfg.Peers == nil && at.Sub(now) > tolerance {
 		return now
@@ -260,7 +260,7 @@ func (e *Engine) believed(at, now time.Time) time.Time {
 
 // outranks reports whether a, which was noted earlier, is later than b, the time of what has come
 // now. Far in the future, a was noted by a wrong clock: it outranks nothing, or it would lock out
-// for ever what comes later. This host's clock may be wrong, too: one that is behind takes what
+// for ever what comes later. This host's clock may be wrong, too: if it is behind, it takes what
 // other hosts have noted for the future. But what comes now was sent not long ago. So a is in the
 // future if it is for both clocks. Only a message that is late by more than the tolerance is taken
 // for a later one then, by a host whose clock is behind by more than that.

@@ -86,8 +86,8 @@ func (e *Engine) awaitCode(x *exchange, host string) error {
 	return nil
 }
 
-// lastThird reports whether x was promised and its code has lived for two thirds of what was left of
-// its life when it came. Its own time does not count: this host's wall clock may be wrong.
+// lastThird reports whether x was promised and its code has lived for two thirds of what was left
+// of its life when it came. Its own time does not count: this host's wall clock may be wrong.
 func (e *Engine) lastThird(x *exchange) bool {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()

@@ -119,9 +119,9 @@ func (w *world) doToEtcd(e event) {
 	}
 }
 
-// wasRestored reports whether etcd was restored. Hosts then write to their disks with a mutex locked,
-// and while a goroutine waits for that mutex, virtual time does not pass. So the write does not wait
-// for the end of a pause.
+// wasRestored reports whether etcd was restored. Hosts then write to their disks with a mutex
+// locked, and while a goroutine waits for that mutex, virtual time does not pass. So the write does
+// not wait for the end of a pause.
 func (w *world) wasRestored() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -129,7 +129,8 @@ func (w *world) wasRestored() bool {
 }
 
 // maxOutage is how long etcd has no quorum, at most, and maxRewind by how much a clock steps back.
-// No host is healthy meanwhile. So etcd loses its quorum once at most, for less than the overlap.
+// While etcd has no quorum, no host is healthy. So etcd loses its quorum once at most, for less
+// than the overlap.
 const (
 	maxOutage = 90 * time.Second
 	maxRewind = 2 * time.Minute

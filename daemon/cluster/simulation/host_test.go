@@ -61,7 +61,8 @@ func (h *host) reboot() {
 	}
 }
 
-// rewind makes the clock of this boot step back, as that of a machine that is resumed from a snapshot.
+// rewind makes the clock of this boot step back, as that of a machine that is resumed from a
+// snapshot.
 func (h *host) rewind(d time.Duration) {
 	h.world.mu.Lock()
 	defer h.world.mu.Unlock()

@@ -187,8 +187,8 @@ func (w *world) compare() (wrong []string) {
 	return slices.Compact(wrong)
 }
 
-// accepts reports whether WeChat accepts a value, or did until it ended a moment ago: nothing tells a
-// host that its clock has stepped back.
+// accepts reports whether WeChat accepts a value, or did until it ended a moment ago: nothing tells
+// a host that its clock has stepped back.
 func (w *world) accepts(value string) bool {
 	w.mu.Lock()
 	rewound := w.rewound
@@ -197,9 +197,9 @@ func (w *world) accepts(value string) bool {
 	return w.fake.Valid(value) || ended >= 0 && ended < rewound
 }
 
-// outlived reports whether name is of a ticket whose customer has withdrawn an authorization: if the
-// message arrives after that of the next authorization, it changes nothing, and the ticket is served
-// until its end or a REJECT.
+// outlived reports whether name is of a ticket whose customer has withdrawn an authorization: if
+// the message arrives after that of the next authorization, it changes nothing, and the ticket is
+// served until its end or a REJECT.
 func (w *world) outlived(name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
