@@ -260,7 +260,9 @@ func (cs *codes) brought(x *exchange, name, grant string) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cs.unexpectLocked(x)
-	x.name, x.grant = name, grant
+	if !x.ended { // else because of another host: callers read the result
+		x.name, x.grant = name, grant
+	}
 }
 
 // endLocked ends x, whose result is set. mu is held.
