@@ -299,10 +299,17 @@ func (cs *claims) note(key string, c storedClaim) {
 	}
 }
 
-// see takes over what etcd had under the key of a claim at a revision.
+// see takes over what etcd had under the key of a claim at a revision. If it had a later one by
+// then, etcd was restored from a backup.
 func (cs *claims) see(kv KeyValue, revision int64) {
 	c := storedClaim{revision: revision}
 	if kv.Present() {
+		cs.mu.Lock()
+		known := cs.all[kv.Key].revision
+		cs.mu.Unlock()
+		if kv.Modified < known && known <= revision {
+			cs.host.mirror.want(whyRestored)
+		}
 		r, err := cs.host.keys.open(kv)
 		if err == nil {
 			c.Claim, err = record.DecodeClaim(r)

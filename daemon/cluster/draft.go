@@ -137,9 +137,6 @@ func (d *draft) newer(h *Host, o Outcome) (recs []record.Record) {
 		case got.Present() && got.Modified < d.base[i]:
 			h.mirror.want(whyRestored)
 		}
-		if got.Present() && got.Modified < d.base[i] {
-			h.mirror.want(whyRestored) // nothing else makes a revision lower
-		}
 		r := record.Record{Table: d.recs[i].Table, Key: d.recs[i].Key, Revision: o.Revision}
 		if got.Present() {
 			var err error
