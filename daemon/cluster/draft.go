@@ -55,7 +55,7 @@ func (d *draft) expect(s *Store, r record.Record, base int64) {
 }
 
 // with makes the transaction depend on the grant that a credential among its records was fetched
-// with, which has the revision base. Another grant may be of a later authorization: it says that the
+// with, which has the revision base. Another grant may be of a later authorization. Then the
 // customer has withdrawn the one before, and with it the credential.
 func (d *draft) with(s *Store, grant string, base int64) {
 	if r := (record.Record{Table: record.Grants, Key: grant}); grant != "" && !d.has(r) && slices.ContainsFunc(d.recs, isValue) {

@@ -24,8 +24,8 @@ type offer struct {
 	Revision int64 `json:"revision,omitempty"`
 	Tries    int   `json:"tries,omitempty"`
 
-	// Records are to be stored. Those of a landing were made of copies of the revisions Base, and of
-	// the copy of Grant of the revision GrantBase.
+	// Records are to be stored. Those of a landing were made of copies of the revisions Base, and
+	// with Grant as it was at the revision GrantBase.
 	Records   []record.Record `json:"records,omitempty"`
 	Base      []int64         `json:"base,omitempty"`
 	GrantBase int64           `json:"grant_base,omitempty"`

@@ -11,7 +11,7 @@ import (
 	"tokend/daemon/record"
 )
 
-// position returns the revision that a host has stored as the one that it has reached.
+// position returns the revision that a host has stored as reached.
 func (d *disk) position(t *testing.T) int64 {
 	t.Helper()
 	r, err := d.Get(record.Keys, "cluster_position")

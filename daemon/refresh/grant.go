@@ -249,7 +249,7 @@ func renew(g *record.Grant, next record.Generation, now time.Time) {
 
 // believed returns the time at that a message states, or now, which this host's clock shows, if it
 // states none. The message of a single host counts as of now, too, if it is more than ten minutes
-// ahead. With peers it does not: this host's clock may be the wrong one, and messages that arrive
+// ahead. With peers it does not: this host's clock may be wrong, and messages that arrive
 // at hosts with other clocks are compared with it.
 func (e *Engine) believed(at, now time.Time) time.Time {
 	if at.IsZero() || e.cfg.Peers == nil && at.Sub(now) > tolerance {
