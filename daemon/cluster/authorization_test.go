@@ -12,9 +12,9 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// TestGrantCompared stores a value at a host that has not seen that another grant is stored since the
-// value was fetched. The value is refused, with the grant. While etcd is unreachable, a landing is
-// repeated without the value.
+// TestGrantCompared stores a value at a host that has not seen that another grant is stored since
+// the value was fetched. The value is refused, with the grant. While etcd is unreachable, a landing
+// is repeated without the value.
 func TestGrantCompared(t *testing.T) {
 	polled := refresh.Want{Table: record.Credentials, Name: token, Grant: grant}
 	for name, test := range map[string]func(t *testing.T, a *node, value record.Record, change func()) error{
