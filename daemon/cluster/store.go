@@ -100,7 +100,7 @@ func (s *Store) redated(r record.Record) (copied record.Record, ok bool) {
 	if err != nil || err2 != nil || stored.Value != ours.Value {
 		return r, false
 	}
-	if !ours.Walled && ours.Boot == stored.Boot && ours.Issued.Since <= stored.Issued.Since {
+	if !ours.Walled && !stored.Walled && ours.Boot == stored.Boot && ours.Issued.Since <= stored.Issued.Since {
 		return r, false // it continues the copy
 	}
 	ours.Walled = true
