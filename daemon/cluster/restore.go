@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"time"
 
 	"tokend/daemon/record"
 )
@@ -40,23 +41,46 @@ func (s *Store) rebase(ctx context.Context, all ...rebased) error {
 	return s.Store.Put(ctx, recs...)
 }
 
-// keeps reports whether the copy of a grant must not be replaced by what etcd has: etcd has lost
-// the grant, or has an older one. The mirror puts it back.
+// keeps reports whether a copy must not be replaced by what etcd has: etcd has lost a grant or a
+// ticket, or has an older one. The mirror puts the copy back.
 func (s *Store) keeps(r record.Record) bool {
-	if r.Table != record.Grants {
+	if r.Table != record.Grants && r.Table != record.Credentials {
 		return false
 	}
 	ours, err := s.Get(r.Table, r.Key)
 	if err != nil || ours.Value == nil {
 		return false
 	}
-	if r.Value != nil {
+	switch {
+	case r.Table == record.Credentials:
+		if !laterTicket(ours, r) {
+			return false
+		}
+	case r.Value != nil:
 		if v := judgeGrant(ours, r).verdict; v == alike || v == takeOver {
 			return false
 		}
 	}
 	s.host.mirror.suspect()
 	return true
+}
+
+// futureStamp is from when on a stamp may be in the future for a host: an older ticket replaces it
+// then.
+const futureStamp = 10 * time.Minute
+
+// laterTicket reports whether ours is a ticket that no host replaces by theirs.
+func laterTicket(ours, theirs record.Record) bool {
+	if theirs.Value == nil {
+		return false
+	}
+	o, err := record.DecodeCredential(ours)
+	t, err2 := record.DecodeCredential(theirs)
+	if err != nil || err2 != nil || o.Stamp.IsZero() || t.Stamp.IsZero() {
+		return false
+	}
+	ahead := o.Stamp.Sub(t.Stamp)
+	return ahead > 0 && ahead < futureStamp
 }
 
 // restored forgets the revisions of all claims, so that a reset takes over those that etcd has.

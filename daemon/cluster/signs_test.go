@@ -153,3 +153,43 @@ func TestRestoreTold(t *testing.T) {
 		}
 	})
 }
+
+// TestOlderTicketAfterRestore restores etcd, and a host that has not seen the newest ticket stores
+// an older one before any other host notices. The newest ticket comes back. One that is far ahead
+// of the next does not: it was in the future.
+func TestOlderTicketAfterRestore(t *testing.T) {
+	ticket := func(value string, stamp time.Time) record.Record {
+		return record.Credential{
+			Name: "ticket", Value: secret.Text(value), Boot: "unknown", Issued: moment(time.Now()), Seen: moment(time.Now()),
+			End: moment(time.Now().Add(12 * time.Hour)), Life: 12 * time.Hour, Stamp: stamp,
+		}.Encode()
+	}
+	for ahead, want := range map[time.Duration]string{time.Second: "newest", time.Hour: "older"} {
+		t.Run(fmt.Sprint(ahead, " ahead"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				o := newOperator(t, etcd)
+				at := time.Now()
+				o.put(ticket("first", at.Add(-time.Hour)))
+				time.Sleep(15 * time.Second)
+				backup := etcd.Backup()
+				o.put(ticket("newest", at.Add(ahead)))
+				synctest.Wait()
+				etcd.Restore(backup, false)
+				o.put(credentialOf("other", "v", time.Now()))
+				o.put(ticket("older", at))
+				time.Sleep(30 * time.Second)
+				synctest.Wait()
+				for i, n := range []*node{a, b} {
+					if v := n.value("ticket"); string(v) != want {
+						t.Errorf("host %d has %s, want %s", i, string(v), want)
+					}
+					if n.copies()["credential ticket"] != o.stored()["credential ticket"] {
+						t.Errorf("host %d has something else than etcd", i)
+					}
+				}
+			})
+		})
+	}
+}
