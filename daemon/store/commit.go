@@ -68,6 +68,8 @@ func (s *Store) copied(g *group) bool {
 	}
 	if err != nil {
 		s.counts.committed(len(g.puts), time.Since(began), err)
+	} else {
+		s.counts.refused.Store(false)
 	}
 	g.done(err, err)
 	return true

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,6 +56,23 @@ func TestCopiesLost(t *testing.T) {
 	wantTable(t, s, record.Grants, map[string]string{"g": "1"})
 	if n := s.Missing(); n != 0 {
 		t.Errorf("missing: %d", n)
+	}
+}
+
+// TestCopyAfterRefusal: once the disk has taken a copy again, the store does not report that it
+// refuses writes.
+func TestCopyAfterRefusal(t *testing.T) {
+	s := newTestStore(t, Config{})
+	reserve := s.reserve.Swap(1 << 62) // the disk is full
+	if err := s.Copy(t.Context(), rec("a", "1")); !errors.Is(err, ErrDiskFull) || !s.Stats().Refusing {
+		t.Fatalf("got %v, refusing: %t, want ErrDiskFull", err, s.Stats().Refusing)
+	}
+	s.reserve.Store(reserve)
+	if err := s.Copy(t.Context(), rec("a", "2")); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Stats(); st.Refusing || st.Failed != 1 || st.Commits != 0 {
+		t.Errorf("got refusing %t, %d failures, %d commits, want none, 1, 0", st.Refusing, st.Failed, st.Commits)
 	}
 }
 

@@ -11,7 +11,7 @@ type counts struct {
 	took                     atomic.Int64 // nanoseconds
 	journaled, journalFailed atomic.Int64
 
-	refused atomic.Bool // the last commit failed
+	refused atomic.Bool // the last commit or Copy failed
 }
 
 // Stats is the work of a store since Open, and its current state.
@@ -24,8 +24,8 @@ type Stats struct {
 	Journaled     int64 // groups with irreplaceable records that the journal took
 	JournalFailed int64 // those that the journal rejected
 
-	// Refusing reports that new records are not on disk, or not in both copies. The last commit
-	// failed, or the journal must be rewritten, or the database must be reopened.
+	// Refusing reports that new records are not on disk, or not in both copies. The last commit or
+	// Copy failed, or the journal must be rewritten, or the database must be reopened.
 	Refusing bool
 
 	Pending int    // records that only the journal has: for a moment, or while the database rejects writes

@@ -57,19 +57,20 @@ func (w *wal) advance() error {
 		if err != nil {
 			return err
 		}
-		// Make its name durable. Badger does that only when it opens.
-		if err := syncDir(w.dir); err != nil {
-			_ = next.Close()
-			return err
-		}
+		// Commits that were not synced come first. Otherwise a power cut could undo them, and not
+		// the one in the next log.
 		if w.dirty {
 			err = w.flush()
 		}
-		_ = w.f.Close()
-		w.id, w.f = w.id+1, next
+		if err == nil {
+			err = syncDir(w.dir) // makes its name durable; Badger does that only when it opens
+		}
 		if err != nil {
+			_ = next.Close()
 			return err
 		}
+		_ = w.f.Close()
+		w.id, w.f = w.id+1, next
 	}
 	w.dirty = true
 	return nil

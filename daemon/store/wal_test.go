@@ -155,22 +155,28 @@ func traceLogs(t *testing.T, do string) (dir, trace string) {
 	return dir, string(b)
 }
 
-// TestCopiesSyncedByLog: a log with copies is synced once, when Badger has begun the next one. So
-// the next Put makes all copies durable.
+// TestCopiesSyncedByLog: a log with copies is synced once, when Badger has begun the next one and
+// before the name of the next one is durable. So the next Put makes all copies durable, and a power
+// cut undoes the last ones only.
 func TestCopiesSyncedByLog(t *testing.T) {
 	needTools(t, "strace")
 	if badgerSyncs {
 		t.Skip("Badger syncs by itself")
 	}
-	_, trace := traceLogs(t, "copies")
-	begun := regexp.MustCompile(`(\d+)\.mem", O_RDWR\|O_CREAT`).FindAllStringSubmatch(trace, -1)
+	dir, trace := traceLogs(t, "copies")
+	begin := regexp.MustCompile(`(\d+)\.mem", O_RDWR\|O_CREAT`)
+	begun := begin.FindAllStringSubmatch(trace, -1)
+	parts := begin.Split(trace, -1)[1:]
 	if len(begun) < 2 {
 		t.Fatalf("only %d logs were begun", len(begun))
 	}
+	named := regexp.MustCompile(`fsync\(\d+<` + regexp.QuoteMeta(stateDir(dir).current()) + `>`)
 	for i, log := range begun {
 		want := 1
 		if i == len(begun)-1 {
 			want = 0
+		} else if after := parts[i+1]; !strings.Contains(named.Split(after, 2)[0], log[1]+".mem>") {
+			t.Errorf("log %s: the name of the next log was synced before it:\n%s", log[1], after)
 		}
 		if n := len(regexp.MustCompile(`fdatasync\(\d+<[^>]*/`+log[1]+`\.mem`).FindAllString(trace, -1)); n != want {
 			t.Errorf("log %s: got %d syncs, want %d", log[1], n, want)
