@@ -13,7 +13,9 @@ import (
 type markup string
 
 // document builds HTML.
-type document struct{ strings.Builder }
+type document struct{ text strings.Builder }
+
+func (d *document) String() string { return d.text.String() }
 
 // put writes m, in which each {} stands for one of values. The escaped value is safe as text and in
 // quoted attributes. Links are safe because [query.values] makes them: they begin with "?", or with
@@ -21,11 +23,11 @@ type document struct{ strings.Builder }
 func (d *document) put(m markup, values ...any) {
 	for _, value := range values {
 		before, after, _ := strings.Cut(string(m), "{}")
-		d.WriteString(before)
-		d.WriteString(escape(value))
+		d.text.WriteString(before)
+		d.text.WriteString(escape(value))
 		m = markup(after)
 	}
-	d.WriteString(string(m))
+	d.text.WriteString(string(m))
 }
 
 // when is put if on.
@@ -35,7 +37,7 @@ func (d *document) when(on bool, m markup, values ...any) {
 	}
 }
 
-// escape returns value as text. Bytes that HTML forbids become U+FFFD.
+// escape returns value as text. NUL and invalid UTF-8 become U+FFFD.
 func escape(value any) string {
 	text := strings.ReplaceAll(fmt.Sprint(value), "\x00", "\uFFFD")
 	return html.EscapeString(strings.ToValidUTF8(text, "\uFFFD"))
