@@ -150,7 +150,8 @@ when COMMAND ends.
 Use it for commands that run for minutes. The values are not replaced while COMMAND runs: a service
 asks the socket for each call instead. Processes that outlive COMMAND find no file.
 
-Signals are forwarded to COMMAND. The exit status is that of COMMAND, or 128+n if signal n killed it;
+Signals are forwarded to COMMAND. A SIGTSTP within a second after a SIGCONT does not stop COMMAND,
+because their order is unknown. The exit status is that of COMMAND, or 128+n if signal n killed it;
 126 if COMMAND cannot be executed, and 127 if it does not exist. If a value cannot be obtained,
 COMMAND is not started.`: `每个 NAME 的值获取一次，然后运行 COMMAND。用 --env 时，环境变量 VAR 是值；用 --file 时，
 VAR 是一个文件的路径，文件里只有这个值。文件权限 0600，放在单独的目录里，有 /dev/shm 时就在内存里。
@@ -159,8 +160,9 @@ COMMAND 结束时删除。
 适合几分钟内结束的命令。COMMAND 运行期间不会更换值：长期运行的服务应当在每次调用前向套接字请求。
 COMMAND 留下的后台进程读不到文件。
 
-信号会转发给 COMMAND。退出码是 COMMAND 的退出码；被信号 n 终止时是 128+n；COMMAND 无法执行时是 126，
-不存在时是 127。只要有一个值得不到，就不启动 COMMAND。`,
+信号会转发给 COMMAND。SIGCONT 之后一秒内的 SIGTSTP 不会让 COMMAND 停住，因为两者的先后无法得知。
+退出码是 COMMAND 的退出码；被信号 n 终止时是 128+n；COMMAND 无法执行时是 126，不存在时是 127。
+只要有一个值得不到，就不启动 COMMAND。`,
 	"set the variable to the value, as `VAR=NAME`; may be repeated":                         "把变量设为值，写成 `VAR=NAME`；可以重复",
 	"set the variable to the path of a file with the value, as `VAR=NAME`; may be repeated": "把变量设为存有值的文件的路径，写成 `VAR=NAME`；可以重复",
 	"Show the last refreshes of a credential, newest first":                                 "显示凭据最近的刷新记录，最新的在前",

@@ -40,7 +40,8 @@ when COMMAND ends.
 Use it for commands that run for minutes. The values are not replaced while COMMAND runs: a service
 asks the socket for each call instead. Processes that outlive COMMAND find no file.
 
-Signals are forwarded to COMMAND. The exit status is that of COMMAND, or 128+n if signal n killed it;
+Signals are forwarded to COMMAND. A SIGTSTP within a second after a SIGCONT does not stop COMMAND,
+because their order is unknown. The exit status is that of COMMAND, or 128+n if signal n killed it;
 126 if COMMAND cannot be executed, and 127 if it does not exist. If a value cannot be obtained,
 COMMAND is not started.`,
 		Example: `  tokend exec --env TOKEN=official_account/wx0123456789abcdef/access_token -- ./publish-menu

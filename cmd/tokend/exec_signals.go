@@ -48,8 +48,8 @@ func forwarded(sig syscall.Signal) bool {
 	return true
 }
 
-// together is how far apart signals may arrive that were sent in another order. A process receives
-// those that are pending by number: on Linux, SIGCONT always comes before SIGTSTP.
+// together is how far apart signals may arrive that were sent in another order. Go's runtime passes
+// on those that arrived at the same time by number: on Linux, SIGCONT always comes before SIGTSTP.
 const together = time.Second
 
 // forward forwards signals to p until it has ended. Whether a SIGTSTP just after a SIGCONT was sent
