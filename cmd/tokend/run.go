@@ -92,7 +92,12 @@ host. All processes get valid values over a Unix socket.
 For a demonstration without installation or account:   tokend demo`,
 		SilenceErrors: true, // run reports errors
 		SilenceUsage:  true,
-		Args:          noSuchCommand,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if showVersion {
+				return nil
+			}
+			return noSuchCommand(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if showVersion {
 				_, err := fmt.Fprint(env.stdout, versionLine())
