@@ -155,8 +155,8 @@ func TestRestoreTold(t *testing.T) {
 }
 
 // TestOlderTicketAfterRestore restores etcd, and a host that has not seen the newest ticket stores
-// an older one before any other host notices. The newest ticket comes back. One that is far ahead
-// of the next does not: it was in the future.
+// an older one before any other host notices. The newest ticket comes back, unless its stamp was in
+// the future.
 func TestOlderTicketAfterRestore(t *testing.T) {
 	ticket := func(value string, stamp time.Time) record.Record {
 		return record.Credential{

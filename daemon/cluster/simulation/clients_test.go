@@ -104,6 +104,12 @@ func (p *process) apart() bool {
 	return again && peers != nil && peers.Stats().ConfirmedAge < 0
 }
 
+// cutOff reports whether p does not reach etcd.
+func (p *process) cutOff() bool {
+	peers := p.peers.Load()
+	return peers != nil && !peers.Stats().Connected
+}
+
 // rounding is by how much expires_in may be too long: the least that WeChat answers is a second.
 const rounding = time.Second
 

@@ -274,6 +274,9 @@ func (t *truth) begins(w *world, p *process, q request, late bool) (done func() 
 		w.note(p.host, "call %s", q.label)
 	}
 	c := &call{q.once(), late}
+	if q.code != "" && p.cutOff() {
+		c.name = "" // in the last third of its life, without a claim: every host that has the code
+	}
 	t.total++
 	p.flying(c, t)
 	if n := t.flying[c.name]; n > 1 && c.name != "" {
