@@ -46,20 +46,25 @@ func (f *followed) grant(r record.Record, before *storedGrant) error {
 // stored. The customer may have withdrawn the one before, which this host need not have seen: then
 // what it brought is dead, whether it is stored or not. The names of dependants are locked.
 func (e *Engine) followAuthorization(r record.Record, dependants []string) error {
+	var before []string
 	var old []record.Record
 	for _, name := range dependants {
 		c, err := e.cfg.Store.Get(record.Credentials, name)
 		if err == nil && c.Revision >= r.Revision {
 			continue // it came with the grant, or by it
 		}
-		if en := e.index.get(name); en != nil {
-			e.outdateEntry(en)
-		}
+		before = append(before, name)
 		if err == nil && c.Value != nil {
 			old = append(old, withoutValue(name)...) // of this host's store alone
 		}
 	}
-	return e.deleteRecords(old)
+	err := e.deleteRecords(old) // first: entries that are made from here on inherit nothing
+	for _, name := range before {
+		if en := e.index.get(name); en != nil {
+			e.outdateEntry(en)
+		}
+	}
+	return err
 }
 
 // outdateEntry makes the value of en due, and ends the flight that would bring another like it.

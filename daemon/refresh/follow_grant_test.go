@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,53 @@ func TestFollowedAuthorization(t *testing.T) {
 				}
 				if n := wx.token.count() - before; n != tc.calls {
 					t.Errorf("%d calls, want %d", n, tc.calls)
+				}
+			})
+		})
+	}
+}
+
+// TestAuthorizationFollowedMeanwhile: the grant of a new authorization comes from another host while
+// a client makes the first request of this run for the token. The stored value is not served as if
+// it were fetched with the new grant.
+func TestAuthorizationFollowedMeanwhile(t *testing.T) {
+	name, grant := customer("wxa", "access_token"), customer("wxa", "refresh_token")
+	for _, tc := range []string{"requested while it is followed", "followed during the request"} {
+		t.Run(tc, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p, wx := &peers{}, newPlatform("wxa")
+				r := startPeers(t, p, Config{Catalog: wx.catalog()})
+				r.mustPush("ticket", time.Now())
+				r.mustPut(grant, "mine")
+				r.mustGet(component)
+				r.Follow(r.theirs(name, "dead", twoHours, 6))
+				theirs := record.Grant{Name: grant, Generation: record.Generation{Value: "theirs", At: time.Now(), Source: fromEvent}, Number: 9}.Encode()
+				theirs.Revision = 1000
+				var once atomic.Bool
+				switch tc {
+				case "requested while it is followed":
+					p.set(func() {
+						p.write = func(_ int, recs []record.Record) error {
+							if gone := recs[0]; gone.Table == record.Credentials && gone.Key == name && gone.Value == nil && !once.Swap(true) {
+								r.mustGet(name)
+							}
+							return nil
+						}
+					})
+					r.Follow(theirs)
+				default:
+					p.set(func() {
+						p.read = func(read record.Record) {
+							if read.Table == record.Credentials && read.Key == name && !once.Swap(true) {
+								r.Follow(theirs)
+							}
+						}
+					})
+					r.mustGet(name)
+				}
+				time.Sleep(5 * time.Second)
+				if got := r.mustGet(name); got != "tok-1" {
+					t.Errorf("got %s", got)
 				}
 			})
 		})

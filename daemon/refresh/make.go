@@ -135,7 +135,8 @@ func (e *Engine) restore(en *entry, c *cached) {
 }
 
 // confirmValue plans the refresh of c, which en has inherited, nil for none. A value that has been
-// followed after c was read, and before the entry was made, has not found the entry.
+// followed after c was read, and before the entry was made, has not found the entry. Nor has a
+// grant that has ended c: it has deleted the record.
 func (e *Engine) confirmValue(en *entry, c *cached) {
 	spec, err := e.lookup(en.name)
 	if err != nil {
@@ -147,7 +148,11 @@ func (e *Engine) confirmValue(en *entry, c *cached) {
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	e.applyLocked(en, timePassed{}, e.clock.Now())
+	ev := event(timePassed{})
+	if c != nil && err == nil && stored == nil && spec.Grant != "" && en.current.Load() == c {
+		ev = grantReplaced{}
+	}
+	e.applyLocked(en, ev, e.clock.Now())
 }
 
 // confirm ends h, which en has inherited, if its record is gone. A grant that came after the record

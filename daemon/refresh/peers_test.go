@@ -24,6 +24,8 @@ type peers struct {
 	give  func() error
 	write func(n int, recs []record.Record) error
 
+	read func(record.Record) // called after each read of a record; nil for nothing
+
 	until     time.Duration // how long a claim lasts from now on; zero for a day
 	confirmed *Instant      // nil for now
 	place, of int
@@ -103,6 +105,17 @@ func (p *peers) given() []bool {
 type sharedDisk struct {
 	*disk
 	p *peers
+}
+
+func (d sharedDisk) Get(table record.Table, key string) (record.Record, error) {
+	r, err := d.disk.Get(table, key)
+	d.p.mu.Lock()
+	read := d.p.read
+	d.p.mu.Unlock()
+	if read != nil {
+		read(r)
+	}
+	return r, err
 }
 
 func (d sharedDisk) Put(ctx context.Context, recs ...record.Record) error {
