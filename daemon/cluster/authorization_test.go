@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,6 +82,50 @@ func TestGrantCompared(t *testing.T) {
 				a.Follow(newer.Records...)
 				if err := a.Store().Put(t.Context(), value); err != nil {
 					t.Errorf("with the newer grant: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestRotationOfOldGrant lands an answer late that has replaced the token at WeChat, after another
+// host has changed the grant. The value is not put in force, so hosts learn that WeChat's is
+// unknown, also after a restart of the host that has the answer.
+func TestRotationOfOldGrant(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprint("restart ", restart), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				a.give("r1")
+				synctest.Wait()
+				c, err := a.claim(rotating)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a.client.Faults(func(r kvtest.Request) kvtest.Fault {
+					return kvtest.Fault{Lost: r.Method == kvtest.Txn && writesEtcd(r.Txn)}
+				})
+				if err := c.Land(t.Context(), credentialOf(token, "v", time.Now())); !errors.Is(err, refresh.ErrUnconfirmed) {
+					t.Fatalf("got %v", err)
+				}
+				g := b.grant(grant)
+				g.Shelve(record.Generation{Value: "r0", At: time.Now(), Source: record.FromOffer})
+				if err := b.Store().Put(t.Context(), g.Encode()); err != nil {
+					t.Fatal(err)
+				}
+				if restart {
+					a = a.restart(etcd, "a")
+				} else {
+					a.client.Faults(nil)
+				}
+				time.Sleep(20 * time.Second)
+				o := newOperator(t, etcd)
+				if o.value(record.Credentials, token) != nil {
+					t.Error("the value was stored")
+				}
+				if !a.doubtful(token) || !b.doubtful(token) || a.Stats().Offers != 0 {
+					t.Errorf("doubt at the first host %v, at the other %v; %d offers", a.doubtful(token), b.doubtful(token), a.Stats().Offers)
 				}
 			})
 		})

@@ -73,6 +73,10 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 	base, recs := h.store.merged(p.Base, p.Records)
 	if p.grant() == nil && h.store.revision(record.Grants, p.Grant) != p.GrantBase {
 		base, recs = withoutValues(base, recs)
+		if p.lasting && p.answers() { // WeChat's newest value is not put in force
+			p.Base, p.Records, p.Tries = base, recs, p.Tries+1
+			h.counts.doubts.Add(1)
+		}
 	}
 	p.draft = h.claims.landing(p, base, recs)
 	return nil
