@@ -85,6 +85,7 @@ type heartbeats struct {
 
 	mu       sync.Mutex
 	peers    map[string]heartbeat // the last one of each other host that has one
+	noticed  map[string]noticed   // by host, also of those that have no session now
 	told     map[string]arrival   // what the last accepted heartbeat said about others, by boot
 	watching time.Time            // since when the mirror watches; zero if it does not
 	sent     clock.Instant        // of the heartbeat that is to come back
@@ -99,6 +100,7 @@ func newHeartbeats(cfg heartbeatConfig) *heartbeats {
 		kick:            make(chan struct{}, 1),
 		first:           make(chan struct{}),
 		peers:           make(map[string]heartbeat),
+		noticed:         make(map[string]noticed),
 	}
 }
 
@@ -290,10 +292,10 @@ func (h *heartbeats) see(kv KeyValue, watched bool) {
 		return
 	}
 	h.mu.Lock()
-	before := h.peers[host]
 	h.peers[host] = b
+	told := h.restoredLocked(host, b)
 	h.mu.Unlock()
-	if before.Run == b.Run && b.Restores > before.Restores || before.Run != b.Run && b.Restores > 0 && h.contact() != 0 {
+	if told {
 		h.suspect(whyTold)
 	}
 	if h.clocks.heard(b, h.clock.Now()) {
@@ -302,6 +304,23 @@ func (h *heartbeats) see(kv KeyValue, watched bool) {
 	if h.clocks.found() {
 		h.suspect(whyMet) // the wall clock has dated copies
 	}
+}
+
+// noticed is how many restores of etcd a process has noticed by itself.
+type noticed struct {
+	run      string
+	restores int64
+}
+
+// restoredLocked reports whether the heartbeat b of a host tells of a restore of etcd that it has
+// not told of before. mu is held.
+func (h *heartbeats) restoredLocked(host string, b heartbeat) bool {
+	before := h.noticed[host]
+	if before.run == b.Run && before.restores >= b.Restores {
+		return false
+	}
+	h.noticed[host] = noticed{b.Run, b.Restores}
+	return before.run == b.Run || b.Restores > 0 && h.contact() != 0
 }
 
 // echo takes over a heartbeat that has come back.

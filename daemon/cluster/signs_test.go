@@ -193,3 +193,28 @@ func TestOlderTicketAfterRestore(t *testing.T) {
 		})
 	}
 }
+
+// TestRestoreToldOnce ends the session of a host long after it has noticed a restore. When it is
+// back, its heartbeats are no news of the restore.
+func TestRestoreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		time.Sleep(15 * time.Second)
+		backup := etcd.Backup()
+		a.give("r2")
+		synctest.Wait()
+		etcd.Restore(backup, false)
+		time.Sleep(30 * time.Minute)
+		loads := b.Stats().Reloads
+		for range 3 {
+			etcd.Expire("/tokend/m/a")
+			time.Sleep(2 * time.Minute)
+		}
+		if n := b.Stats().Reloads - loads; n != 0 {
+			t.Errorf("compared %d times", n)
+		}
+		newOperator(t, etcd).check("afterwards", a, b)
+	})
+}

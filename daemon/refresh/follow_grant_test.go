@@ -74,9 +74,9 @@ func TestFollowedAuthorization(t *testing.T) {
 	}
 }
 
-// TestAuthorizationFollowedMeanwhile: the grant of a new authorization comes from another host while
-// a client makes the first request of this run for the token. The stored value is not served as if
-// it were fetched with the new grant.
+// TestAuthorizationFollowedMeanwhile: the grant of a new authorization comes from another host
+// while a client makes the first request of this run for the token. The stored value is not served
+// as if it were fetched with the new grant.
 func TestAuthorizationFollowedMeanwhile(t *testing.T) {
 	name, grant := customer("wxa", "access_token"), customer("wxa", "refresh_token")
 	for _, tc := range []string{"requested while it is followed", "followed during the request"} {
