@@ -209,6 +209,7 @@ func TestAnswersOfOneGrantOvertake(t *testing.T) {
 			if err := r.Accept(t.Context(), platform, code, now.Add(time.Duration(i)*time.Second), now.Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait() // the call is under way
 		}
 		time.Sleep(6 * time.Second)
 		if got := r.mustGet(customer("wxa", "access_token")); got != "by-grant" {
