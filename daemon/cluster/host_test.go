@@ -205,6 +205,8 @@ type disk struct {
 	crashed bool
 	left    int // writes until the crash; negative: none
 
+	doubtful int // positions that were put before copies were durable
+
 	unreadable string // records of this key cannot be read, until one is written
 }
 
@@ -215,6 +217,7 @@ var errDisk = errors.New("no space left on device")
 var errCrashed = errors.New("this host has crashed")
 
 func (d *disk) Put(ctx context.Context, recs ...record.Record) error {
+	d.early(recs)
 	return d.write(ctx, d.Store.Put, recs)
 }
 

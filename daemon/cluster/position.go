@@ -57,6 +57,12 @@ func (m *mirror) save(ctx context.Context) {
 	}
 	b, err := json.Marshal(position{Etcd: m.etcd.Load(), Revision: m.reached(), Boot: m.dated})
 	if err == nil {
+		// A Put of what is stored already makes the copies durable. A power cut during a Put can
+		// keep it and undo the copies before it, if they are in an older log of the database.
+		old, _ := m.local.Get(record.Keys, positionName) // without Value if it cannot be read
+		err = m.local.Put(ctx, record.Record{Table: record.Keys, Key: positionName, Value: old.Value})
+	}
+	if err == nil {
 		err = m.local.Put(ctx, record.Key{Name: positionName, Bytes: b}.Encode())
 	}
 	if err != nil {

@@ -163,7 +163,7 @@ func (s *Store) copy(ctx context.Context, recs ...record.Record) error {
 }
 
 // follow writes records from etcd that are not older than the copies. A record that a power cut
-// takes is read again: the position of the mirror is stored by a Put.
+// takes is read again: the position of the mirror is stored after a Put.
 func (s *Store) follow(ctx context.Context, recs []record.Record) error {
 	fresh := make([]record.Record, 0, len(recs))
 	for _, r := range recs {

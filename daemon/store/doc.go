@@ -72,8 +72,9 @@
 // A Copy is committed to Badger without a sync, for records that the caller can get again. It does
 // not advance the number of the last commit, so a power cut that undoes it is not reported as a
 // loss. The sync of the next commit makes it durable, because both are in one log, or because a log
-// with unsynced commits is synced when Badger begins the next one. While records of the journal are
-// pending, a Copy is committed with them, like a Put.
+// with unsynced commits is synced when Badger begins the next one. If a commit is the first in a
+// log, a power cut during its sync may keep the commit and undo copies in the log before. While
+// records of the journal are pending, a Copy is committed with them, like a Put.
 //
 // # Sealing
 //

@@ -70,7 +70,8 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 
 // Copy is Put for records that the caller can get again, such as copies of another store's. It does
 // not wait for the disk: a power cut may undo the last Copies. A Put without irreplaceable records
-// makes all earlier Copies durable. A Copy with an irreplaceable record is a Put.
+// makes all earlier Copies durable before it returns. A power cut during that Put may keep its
+// records and undo Copies. A Copy with an irreplaceable record is a Put.
 func (s *Store) Copy(ctx context.Context, recs ...record.Record) error {
 	p, err := s.newPut(recs)
 	if err != nil {

@@ -104,6 +104,13 @@ func (s *Store) CutPower() {
 	clear(s.undo)
 }
 
+// Undoable returns how many records CutPower would change.
+func (s *Store) Undoable() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.undo)
+}
+
 // Get returns the record of a key. Its Value is nil if there is none.
 func (s *Store) Get(table record.Table, key string) (record.Record, error) {
 	s.mu.Lock()
