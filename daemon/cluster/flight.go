@@ -103,9 +103,10 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 		return err
 	}
 	p := f.offer(offerLanding, signed)
+	p.Repeats = slices.ContainsFunc(own, isValue)
 	p.Base = h.store.bases(signed)
 	p.GrantBase = h.store.revision(record.Grants, p.Grant)
-	if g := p.grant(); f.want.Table == record.Credentials && !slices.ContainsFunc(recs, isCredential) && g != nil && g.Live() {
+	if g := p.grant(); f.want.Table == record.Credentials && !slices.ContainsFunc(recs, isCredential) && !p.Repeats && g != nil && g.Live() {
 		// The value is not put in force, and nobody knows which one is WeChat's newest.
 		h.offers.doubt(ctx, p)
 		_ = f.Give(ctx, true) // it is repeated

@@ -30,6 +30,9 @@ type offer struct {
 	Base      []int64         `json:"base,omitempty"`
 	GrantBase int64           `json:"grant_base,omitempty"`
 
+	// Repeats: the answer is the value that etcd has, which is not stored again. See Store.redated.
+	Repeats bool `json:"repeats,omitempty"`
+
 	// What follows is of this run.
 	key   string // of the claim; empty if the offer is not about one
 	sent  bool   // a call may have been sent
@@ -96,9 +99,9 @@ func (p *offer) grant() *record.Grant {
 	return nil
 }
 
-// answers reports whether p stores an answer with a value, not a refusal.
+// answers reports whether p is about an answer with a value, not a refusal.
 func (p *offer) answers() bool {
-	return slices.ContainsFunc(p.Records, func(r record.Record) bool { return r.Table != record.Holds && r.Value != nil })
+	return p.Repeats || slices.ContainsFunc(p.Records, func(r record.Record) bool { return r.Table != record.Holds && r.Value != nil })
 }
 
 // settles reports whether nothing of the calls before p is unknown any more: there is an answer, or

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,4 +123,44 @@ func TestBootMetLate(t *testing.T) {
 			t.Errorf("followed %d times since the boot is known", followed)
 		}
 	})
+}
+
+// TestDoubtEndsByRepetition repeats a call that had no answer, and WeChat repeats the value that
+// etcd has. That ends the doubt, also if this host does not know the value's times.
+func TestDoubtEndsByRepetition(t *testing.T) {
+	for _, walled := range []bool{false, true} {
+		t.Run(fmt.Sprint("by the wall clock ", walled), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				a.give("r1")
+				claim := func() refresh.Claim {
+					t.Helper()
+					c, err := a.claim(rotating)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return c
+				}
+				repeated, err := record.DecodeCredential(credentialOf(token, "v", time.Now()))
+				if err == nil {
+					err = claim().Land(t.Context(), repeated.Encode())
+				}
+				if err == nil {
+					err = claim().Give(t.Context(), true)
+				}
+				if synctest.Wait(); err != nil || !b.doubtful(token) {
+					t.Fatalf("doubt %v, %v", b.doubtful(token), err)
+				}
+				repeated.Walled = walled
+				if err := claim().Land(t.Context(), repeated.Encode()); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if a.doubtful(token) || b.doubtful(token) || len(etcd.Keys("/tokend/l/")) != 0 {
+					t.Errorf("doubt at the host %v, at the other %v", a.doubtful(token), b.doubtful(token))
+				}
+			})
+		})
+	}
 }

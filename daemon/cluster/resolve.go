@@ -74,7 +74,7 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 	if p.grant() == nil && h.store.revision(record.Grants, p.Grant) != p.GrantBase {
 		base, recs = withoutValues(base, recs)
 		if p.lasting && p.answers() { // WeChat's newest value is not put in force
-			p.Base, p.Records, p.Tries = base, recs, p.Tries+1
+			p.Base, p.Records, p.Repeats, p.Tries = base, recs, false, p.Tries+1
 			h.counts.doubts.Add(1)
 		}
 	}
