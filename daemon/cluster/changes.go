@@ -181,7 +181,7 @@ func (h *Host) datable(recs []record.Record) []record.Record {
 		if err != nil || boot == "" {
 			return false
 		}
-		_, _, ok := h.clocks.Offset(boot)
+		_, ok := h.clocks.known(boot)
 		return !ok && h.beats.contact() == 0 || h.mirror.unmet(boot)
 	})
 }

@@ -229,20 +229,27 @@ func (b *boot) age(now clock.Instant) time.Duration {
 	return now.Sub(b.last.Reached).Abs()
 }
 
-// Offset bounds this host's clock minus that of another boot. It reports false for a boot that no
-// live host has met.
+// Offset bounds this host's clock minus that of another boot, by which times are converted. It
+// reports false for a boot that no live host has met: the wall clock tells then. See found.
 func (c *clocks) Offset(name string) (low, high time.Duration, ok bool) {
+	is, ok := c.known(name)
+	if !ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.miss(name)
+	}
+	return is.Low, is.High, ok
+}
+
+// known returns what is known of the clock of a boot.
+func (c *clocks) known(name string) (is bounds, ok bool) {
 	if name == c.own {
-		return 0, 0, true
+		return bounds{}, true
 	}
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	is, ok := c.boots[name].bounds(now)
-	if !ok {
-		c.miss(name)
-	}
-	return is.Low, is.High, ok
+	return c.boots[name].bounds(now)
 }
 
 // bounds returns what is known of the clock of b, which may be nil.
@@ -298,7 +305,7 @@ func (c *clocks) met() map[string]bounds {
 // wall returns the wall clock of another boot minus this host's, for display. wall is what this
 // host's shows now.
 func (c *clocks) wall(name string, wall time.Time) (ahead, uncertainty time.Duration, ok bool) {
-	low, high, ok := c.Offset(name)
+	is, ok := c.known(name)
 	if !ok {
 		return 0, 0, false
 	}
@@ -309,6 +316,7 @@ func (c *clocks) wall(name string, wall time.Time) (ahead, uncertainty time.Dura
 	if b == nil || b.last == (arrival{}) {
 		return 0, 0, false
 	}
-	sent := b.last.Sent.Add(low + (high-low)/2) // by this host's clock
-	return b.wall.Sub(wall.Add(sent.Sub(now))), (high - low) / 2, true
+	uncertainty = (is.High - is.Low) / 2
+	sent := b.last.Sent.Add(is.Low + uncertainty) // by this host's clock
+	return b.wall.Sub(wall.Add(sent.Sub(now))), uncertainty, true
 }

@@ -230,7 +230,10 @@ func TestStaleHeartbeat(t *testing.T) {
 // TestMissedBootFound asks for a boot that is not known yet.
 func TestMissedBootFound(t *testing.T) {
 	p := newPair(t, 7*time.Hour, 5*time.Hour)
-	if p.a.found() {
+	p.b.heard(heartbeat{Boot: "displayed", Instant: 1}, p.b.now())
+	p.b.wall("displayed", time.Time{})
+	p.b.heard(heartbeat{Boot: "displayed", Instant: 2, Seen: map[string]arrival{p.b.own: {Sent: p.b.now(), Reached: 2}}}, p.b.now())
+	if p.a.found() || p.b.found() {
 		t.Error("found without a question")
 	}
 	for _, boot := range []string{p.b.own, "other"} {
