@@ -41,6 +41,7 @@ type offer struct {
 	draft *draft // of a landing; nil after a restart
 
 	lasting bool // a landing's answer must not be lost: see flight.lasting
+	dropped bool // a landing's value is not put in force: it leaves doubt
 }
 
 type offerKind string
@@ -107,7 +108,7 @@ func (p *offer) answers() bool {
 // settles reports whether nothing of the calls before p is unknown any more: there is an answer, or
 // WeChat does not know the code.
 func (p *offer) settles() bool {
-	return p.answers() || slices.ContainsFunc(p.Records, func(r record.Record) bool { return r.Table == record.Codes && r.Value == nil })
+	return p.answers() && !p.dropped || slices.ContainsFunc(p.Records, func(r record.Record) bool { return r.Table == record.Codes && r.Value == nil })
 }
 
 // claim returns p's claim in a state.

@@ -71,15 +71,21 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 		return err
 	}
 	base, recs := h.store.merged(p.Base, p.Records)
-	if p.grant() == nil && h.store.revision(record.Grants, p.Grant) != p.GrantBase {
+	if h.store.regranted(p) {
 		base, recs = withoutValues(base, recs)
-		if p.lasting && p.answers() { // WeChat's newest value is not put in force
-			p.Base, p.Records, p.Repeats, p.Tries = base, recs, false, p.Tries+1
+		if p.lasting && !p.dropped && slices.ContainsFunc(p.Records, isValue) {
+			p.dropped, p.Tries = true, p.Tries+1
 			h.counts.doubts.Add(1)
 		}
 	}
 	p.draft = h.claims.landing(p, base, recs)
 	return nil
+}
+
+// regranted reports whether the grant that p's value was fetched with has changed. The exchange of
+// a code brings a value and its own grant.
+func (s *Store) regranted(p *offer) bool {
+	return (p.Table == record.Credentials || p.grant() == nil) && s.revision(record.Grants, p.Grant) != p.GrantBase
 }
 
 // merged returns recs, an answer that was made of copies of the revisions base, as changes of the
