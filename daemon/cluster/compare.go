@@ -246,10 +246,12 @@ func (c *comparison) lacks(ours record.Record) {
 		return
 	case record.Codes, record.Exchanged:
 		if c.obsolete(ours) {
+			c.forgo(ours)
 			return
 		}
 	default:
 		if !was || c.obsolete(ours) {
+			c.forgo(ours)
 			return
 		}
 	}
@@ -257,6 +259,14 @@ func (c *comparison) lacks(ours record.Record) {
 		text = ""
 	}
 	c.back = append(c.back, repair{ours, base, text})
+}
+
+// forgo notes that etcd will not have the record of a copy. After a restore, its revision would
+// make all changes of the record fail until etcd has reached that revision again.
+func (c *comparison) forgo(ours record.Record) {
+	if c.restored {
+		c.rebase(ours, 0)
+	}
 }
 
 // rebase notes that a copy counts as a copy of another revision, and returns it so.

@@ -107,13 +107,14 @@ func (m *mirror) judgeCredential(ours, theirs record.Record, restored bool) judg
 		return judgment{verdict: takeOver}
 	}
 	t, err := record.DecodeCredential(theirs)
-	if err != nil || o.Value == t.Value || m.over(o.Boot, o.End) {
+	newer := laterTicket(ours, theirs) // else the host would keep it, and etcd another
+	if err != nil || !newer && (o.Value == t.Value || m.over(o.Boot, o.End)) {
 		return judgment{verdict: takeOver}
 	}
-	newer := false
 	low, _, ok := m.when(o.Boot, o.Issued, o.Walled)
 	_, high, ok2 := m.when(t.Boot, t.Issued, t.Walled)
 	switch {
+	case newer:
 	case !o.Stamp.IsZero() && !t.Stamp.IsZero():
 		newer = o.Stamp.After(t.Stamp)
 	case !restored && ours.Revision != 0:

@@ -1,0 +1,102 @@
+package cluster_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/cluster/kvtest"
+	"tokend/daemon/record"
+	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
+)
+
+// TestTicketKeptAfterRestore restores etcd to an older ticket. The hosts keep their later one and
+// put it back, also if it has ended or is the same value. So etcd takes the next ticket.
+func TestTicketKeptAfterRestore(t *testing.T) {
+	ticket := func(value string, stamp time.Time, life time.Duration) record.Record {
+		return record.Credential{
+			Name: "ticket", Value: secret.Text(value), Boot: "boot@a", Issued: moment(time.Now()), Seen: moment(time.Now()),
+			End: moment(time.Now().Add(life)), Life: life, Stamp: stamp,
+		}.Encode()
+	}
+	for name, newest := range map[string]func(at time.Time) record.Record{
+		"same value": func(at time.Time) record.Record { return ticket("first", at.Add(time.Minute), 12*time.Hour) },
+		"over":       func(at time.Time) record.Record { return ticket("second", at.Add(time.Minute), time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				o := newOperator(t, etcd)
+				at := time.Now()
+				o.put(ticket("first", at, 12*time.Hour))
+				time.Sleep(15 * time.Second)
+				backup := etcd.Backup()
+				o.put(newest(at))
+				synctest.Wait()
+				time.Sleep(2 * time.Second)
+				etcd.Restore(backup, true)
+				time.Sleep(time.Minute)
+				o.check("restored", a, b)
+				if err := a.put(ticket("third", at.Add(10*time.Minute), 12*time.Hour)); err != nil {
+					t.Errorf("the next ticket: %v", err)
+				}
+				synctest.Wait()
+				o.check("the next ticket", a, b)
+			})
+		})
+	}
+}
+
+// put stores a record as an engine does.
+func (n *node) put(r record.Record) (err error) {
+	for range 5 {
+		err = n.Store().Put(n.t.Context(), r)
+		newer, ok := errors.AsType[*refresh.NewerError](err)
+		if !ok {
+			return err
+		}
+		n.Follow(newer.Records...)
+		time.Sleep(time.Second)
+	}
+	return err
+}
+
+// TestEndedAfterRestore restores etcd to before a value was stored that has ended in the meantime.
+// Nobody puts it back, and the next value is stored at once, at a lower revision.
+func TestEndedAfterRestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		a.give("r1")
+		synctest.Wait()
+		backup := etcd.Backup()
+		value := func(text string) record.Record {
+			c, err := record.DecodeCredential(credentialOf(token, text, time.Now()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.End = moment(time.Now().Add(time.Minute))
+			return c.Encode()
+		}
+		for i := range 300 {
+			o.put(credentialOf("other", fmt.Sprint(i), time.Now()))
+			time.Sleep(time.Second)
+		}
+		if err := a.put(value("v1")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		etcd.Restore(backup, true)
+		time.Sleep(time.Minute)
+		if err := b.put(value("v2")); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		o.check("the next value", a, b)
+	})
+}
