@@ -11,6 +11,7 @@ import (
 	"tokend/daemon/cluster/kvtest"
 	"tokend/daemon/record"
 	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
 )
 
 // TestGrantCompared stores a value at a host that has not seen that another grant is stored since
@@ -88,20 +89,23 @@ func TestGrantCompared(t *testing.T) {
 	}
 }
 
-// TestRotationOfOldGrant lands an answer late that has replaced the token at WeChat, after another
-// host has changed the grant. The value is not put in force, so hosts learn that WeChat's is
-// unknown, also after a restart of the host that has the answer. A grant that came with it is kept.
-func TestRotationOfOldGrant(t *testing.T) {
+// TestRotationOvertaken lands an answer late that has replaced the token at WeChat, after another
+// host has changed the grant, or stored the first token of a new authorization. The value is not
+// put in force, so hosts learn that WeChat's is unknown, also after a restart of the host that has
+// the answer. A grant that came with it is kept.
+func TestRotationOvertaken(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		for _, rotated := range []bool{false, true} {
-			t.Run(fmt.Sprintf("restart %v, with a grant %v", restart, rotated), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { testRotationOfOldGrant(t, restart, rotated) })
-			})
+			for _, by := range []string{"a grant", "a token"} {
+				t.Run(fmt.Sprintf("restart %v, with a grant %v, by %s", restart, rotated, by), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { testRotationOvertaken(t, restart, rotated, by) })
+				})
+			}
 		}
 	}
 }
 
-func testRotationOfOldGrant(t *testing.T, restart, rotated bool) {
+func testRotationOvertaken(t *testing.T, restart, rotated bool, by string) {
 	etcd := kvtest.New()
 	a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
 	a.give("r1")
@@ -122,7 +126,11 @@ func testRotationOfOldGrant(t *testing.T, restart, rotated bool) {
 	}
 	g := b.grant(grant)
 	g.Replace(record.Generation{Value: "r3", At: time.Now(), Source: "event"})
-	if err := b.Store().Put(t.Context(), g.Encode()); err != nil {
+	change, inForce := g.Encode(), secret.Text("r3")
+	if by == "a token" {
+		change, inForce = credentialOf(token, "first", time.Now()), "r1"
+	}
+	if err := b.Store().Put(t.Context(), change); err != nil {
 		t.Fatal(err)
 	}
 	if restart {
@@ -131,13 +139,16 @@ func testRotationOfOldGrant(t *testing.T, restart, rotated bool) {
 		a.client.Faults(nil)
 	}
 	time.Sleep(20 * time.Second)
-	if newOperator(t, etcd).value(record.Credentials, token) != nil {
+	if b.value(token) == "v" {
 		t.Error("the value was stored")
 	}
 	if !a.doubtful(token) || !b.doubtful(token) || a.Stats().Offers != 0 {
 		t.Errorf("doubt at the first host %v, at the other %v; %d offers", a.doubtful(token), b.doubtful(token), a.Stats().Offers)
 	}
-	if g := b.grant(grant); g.Value != "r3" || g.Knows("r2") != rotated {
+	if by == "a token" && rotated {
+		inForce = "r2" // in place of the grant of the call
+	}
+	if g := b.grant(grant); g.Value != inForce || g.Knows("r2") != rotated {
 		t.Errorf("in force: %s; the late grant is kept: %v", string(g.Value), g.Knows("r2"))
 	}
 }

@@ -73,10 +73,11 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 	base, recs := h.store.merged(p.Base, p.Records)
 	if h.store.regranted(p) {
 		base, recs = withoutValues(base, recs)
-		if p.lasting && !p.dropped && slices.ContainsFunc(p.Records, isValue) {
-			p.dropped, p.Tries = true, p.Tries+1
-			h.counts.doubts.Add(1)
-		}
+	}
+	without := slices.ContainsFunc(p.Records, isValue) && !slices.ContainsFunc(recs, isValue)
+	if without && !p.dropped && p.lasting && p.Table == record.Credentials {
+		p.dropped, p.Tries = true, p.Tries+1
+		h.counts.doubts.Add(1)
 	}
 	p.draft = h.claims.landing(p, base, recs)
 	return nil
