@@ -28,6 +28,25 @@ func TestGrantCompared(t *testing.T) {
 			change()
 			return c.Land(t.Context(), value)
 		},
+		"repeated": func(t *testing.T, a *node, value record.Record, change func()) error {
+			c, err := a.claim(polled)
+			if err == nil {
+				err = c.Land(t.Context(), value)
+			}
+			if err == nil {
+				c, err = a.claim(polled)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			change()
+			longer, err := record.DecodeCredential(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			longer.End = moment(time.Now().Add(3 * time.Hour))
+			return c.Land(t.Context(), longer.Encode())
+		},
 		"without a claim": func(t *testing.T, a *node, value record.Record, change func()) error {
 			change()
 			return a.Store().Put(t.Context(), value)
@@ -62,12 +81,17 @@ func TestGrantCompared(t *testing.T) {
 					}
 				}
 				a, b := run(t, etcd, "a", newDisk(), withGrant), run(t, etcd, "b", newDisk())
+				o := newOperator(t, etcd)
 				a.give("r1")
 				synctest.Wait()
 				value := credentialOf(token, "v", time.Now())
-				err := test(t, a, value, func() { a.client.MuteWatches(); b.give("r2") })
-				o := newOperator(t, etcd)
-				if o.value(record.Credentials, token) != nil {
+				before := ""
+				err := test(t, a, value, func() {
+					before = string(o.value(record.Credentials, token))
+					a.client.MuteWatches()
+					b.give("r2")
+				})
+				if string(o.value(record.Credentials, token)) != before {
 					t.Error("the value was stored")
 				}
 				if name == "cut off" {

@@ -201,6 +201,7 @@ func (f *flight) keep(ctx context.Context, own, recs []record.Record) error {
 		return err
 	}
 	d := h.store.draft(signed)
+	d.with(h.store, f.want.Grant, h.store.revision(record.Grants, f.want.Grant))
 	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})
 	o, err := h.submit(ctx, d.txn())
 	switch {
