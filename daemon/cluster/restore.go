@@ -79,7 +79,7 @@ func laterTicket(ours, theirs record.Record) bool {
 	if err != nil || err2 != nil || o.Stamp.IsZero() || t.Stamp.IsZero() {
 		return false
 	}
-	ahead := o.Stamp.Sub(t.Stamp)
+	ahead := o.Stamp.Truncate(time.Second).Sub(t.Stamp.Truncate(time.Second)) // as engines compare them
 	return ahead > 0 && ahead < futureStamp
 }
 

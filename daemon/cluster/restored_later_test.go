@@ -100,3 +100,35 @@ func TestEndedAfterRestore(t *testing.T) {
 		o.check("the next value", a, b)
 	})
 }
+
+// TestTicketsOfOneSecond stores a ticket that was put by hand, then one that WeChat has dated to
+// the same second, as an engine does. The last counts.
+func TestTicketsOfOneSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		ticket := func(value string, stamp time.Time) record.Record {
+			c, err := record.DecodeCredential(credentialOf("ticket", value, time.Now()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Stamp = stamp
+			return c.Encode()
+		}
+		second := time.Now().Truncate(time.Second)
+		for _, err := range []error{
+			a.put(ticket("by hand", second.Add(700*time.Millisecond))),
+			b.put(ticket("pushed", second)),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		time.Sleep(time.Minute)
+		if got := a.value("ticket"); got != "pushed" {
+			t.Errorf("got %s", string(got))
+		}
+		newOperator(t, etcd).check("later", a, b)
+	})
+}
