@@ -101,8 +101,8 @@ func TestEndedAfterRestore(t *testing.T) {
 	})
 }
 
-// TestTicketsOfOneSecond stores a ticket that was put by hand, then one that WeChat has dated to
-// the same second, as an engine does. The last counts.
+// TestTicketsOfOneSecond stores a ticket that was put by hand, then a ticket of WeChat that is of
+// the same second, as engines do. The last counts.
 func TestTicketsOfOneSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()
