@@ -14,7 +14,7 @@ const (
 	// maxMeeting is how long a host waits for the clocks of its peers before it reads their
 	// records, firstMeeting if it has no copies that were dated in this boot: it would take all
 	// times from its wall clock. A host answers within 1 s. If its watch is silent it moves, and
-	// writes a heartbeat within that time. If it is dead, it is no member any more by then.
+	// writes a heartbeat within firstMeeting. A dead host is waited for until its session ends.
 	// meetingPause is between two looks.
 	maxMeeting   = 4 * time.Second
 	firstMeeting = beatEvery + echoTimeout + time.Second
