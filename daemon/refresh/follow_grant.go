@@ -5,7 +5,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// grant puts the stored grant r in force, which was before until now.
+// grant puts the stored grant r in force, which was before until now. If before could not be read,
+// anything may have changed.
 func (f *followed) grant(r record.Record, before *storedGrant) error {
 	e, name := f.e, r.Key
 	if r.Value == nil {
@@ -16,7 +17,7 @@ func (f *followed) grant(r record.Record, before *storedGrant) error {
 		return err
 	}
 	e.grants.follow(after)
-	if before.err != nil || string(before.Encode().Value) == string(r.Value) {
+	if before.err == nil && string(before.Encode().Value) == string(r.Value) {
 		return nil
 	}
 	if _, err := e.lookup(name); err != nil {

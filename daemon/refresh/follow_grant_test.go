@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -119,4 +120,30 @@ func TestAuthorizationFollowedMeanwhile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRevocationFollowedUnread: the store cannot read what a grant was before another host stored
+// the revocation. The revocation is in force all the same.
+func TestRevocationFollowedUnread(t *testing.T) {
+	name, grant := customer("wxa", "access_token"), customer("wxa", "refresh_token")
+	bubble(t, func(t *testing.T) {
+		p, wx := &peers{}, newPlatform("wxa")
+		r := startPeers(t, p, Config{Catalog: wx.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustPut(grant, "mine")
+		r.mustGet(component)
+		r.mustGet(name)
+		damaged := record.Record{Table: record.Grants, Key: grant, Value: []byte{1}}
+		if err := p.disk.Put(t.Context(), damaged); err != nil {
+			t.Fatal(err)
+		}
+		theirs := record.Grant{Name: grant, Generation: record.Generation{Value: "mine", At: time.Now(), Source: fromPut}, Revoked: time.Now(), Number: 9}.Encode()
+		theirs.Revision = 1000
+		r.Follow(theirs)
+		if _, ok := r.Cached([]byte(name)); ok {
+			t.Error("a value of the revoked customer is served")
+		}
+		_, err := r.get(name)
+		mustReason(t, err, credential.Reauth)
+	})
 }
