@@ -216,7 +216,7 @@ func (c *comparison) missing(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return c.clear(ctx)
 }
 
 // lacks notes what is to be done about a copy if etcd does not have it.
@@ -243,7 +243,9 @@ func (c *comparison) lacks(ours record.Record) {
 		if was && base == 0 {
 			c.take(ours, record.Record{Table: ours.Table, Key: ours.Key, Revision: c.at.Revision})
 		}
-		return
+		if !was || base == 0 {
+			return
+		}
 	case record.Codes, record.Exchanged:
 		if c.obsolete(ours) {
 			c.forgo(ours)
@@ -258,6 +260,7 @@ func (c *comparison) lacks(ours record.Record) {
 	if !was || ours.Table == record.Budgets {
 		text = ""
 	}
+	delete(c.damaged, key)
 	c.back = append(c.back, repair{ours, base, text})
 }
 

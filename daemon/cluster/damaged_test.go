@@ -228,3 +228,47 @@ func TestUnreadableGrant(t *testing.T) {
 		})
 	}
 }
+
+// TestClaimBesideDamage: a record that a claim depends on is damaged in etcd, and nobody has a copy
+// that is worth being put back. The credential is fetched again soon.
+func TestClaimBesideDamage(t *testing.T) {
+	now := func() time.Time { return time.Now() }
+	for name, tc := range map[string]struct {
+		table record.Table
+		key   string
+		copy  func() record.Record // that all hosts have; nil for none
+	}{
+		"hold":               {record.Holds, token, nil},
+		"hold with a copy":   {record.Holds, token, func() record.Record { return holdOf(token, "x") }},
+		"value":              {record.Credentials, token, nil},
+		"value that is over": {record.Credentials, token, func() record.Record { return credentialOf(token, "old", now().Add(-3*time.Hour)) }},
+		"budget":             {record.Budgets, "b", nil},
+		"budget of long ago": {record.Budgets, "b", func() record.Record { return budgetOf("b", 1, now().Add(-72*time.Hour)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				a.give("r1")
+				o := newOperator(t, etcd)
+				if tc.copy != nil {
+					o.put(tc.copy())
+				}
+				time.Sleep(time.Second)
+				o.raw(o.key(tc.table, tc.key), []byte{1, 2, 3})
+				time.Sleep(2 * time.Minute)
+				c, err := b.claim(rotating, budgetOf("b", 1, now()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := c.Land(t.Context(), b.answer("t1", "r2")...); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				if a.value(token) != "t1" || a.grant(grant).Value != "r2" {
+					t.Error("the answer has not landed")
+				}
+			})
+		})
+	}
+}

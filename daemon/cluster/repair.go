@@ -134,3 +134,23 @@ func (c *comparison) again(batch []repair, got []KeyValue) (still []repair) {
 	}
 	return still
 }
+
+// clear deletes damaged values that no copy replaces, of what hosts fetch or count again. No change
+// of such a record could be stored, and no call be made that depends on it.
+func (c *comparison) clear(ctx context.Context) error {
+	for key, at := range c.damaged {
+		if letter := c.letter(key); letter != "c" && letter != "h" && letter != "b" || c.refused != nil {
+			continue
+		}
+		o, err := c.txn(ctx, Txn{If: []Compare{{Key: key, Field: Modified, Value: at}}, Then: []Op{{Verb: Delete, Key: key}}})
+		switch {
+		case Refused(err):
+			c.refused = err
+		case err != nil:
+			return err
+		case o.Held:
+			c.log.Error("deleted in etcd: a damaged value of which this host has no copy to put back", "key", key)
+		}
+	}
+	return nil
+}
