@@ -33,7 +33,7 @@ func TestAccountMemory(t *testing.T) {
 	c := New(file, up, nil)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if got := (after.HeapAlloc - before.HeapAlloc) / n; got > most {
+	if got := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / n; got > most {
 		t.Errorf("got %d bytes, want at most %d", got, most)
 	}
 	runtime.KeepAlive(file)

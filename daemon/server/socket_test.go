@@ -283,11 +283,11 @@ func trySocketReaderThatStopsReading(t *testing.T, d driver) {
 }
 
 // inUse is what the test's process uses of heap and stacks.
-func inUse() uint64 {
+func inUse() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapInuse + m.StackInuse
+	return int64(m.HeapInuse + m.StackInuse)
 }
 
 func TestSocketThousandIdleConnections(t *testing.T) { overBoth(t, trySocketThousandIdleConnections) }
