@@ -61,7 +61,7 @@ func (cs *claims) claim(ctx context.Context, want refresh.Want, recs []record.Re
 		}
 		seen, f := cs.look(key)
 		switch {
-		case f != nil && cs.again(f): // a poller's, from its last call
+		case f != nil && !want.Rotates && cs.again(f): // a poller's, from its last call
 			err := f.Put(ctx, recs...)
 			if errors.Is(err, refresh.ErrOvertaken) {
 				continue
@@ -72,7 +72,8 @@ func (cs *claims) claim(ctx context.Context, want refresh.Want, recs []record.Re
 			cs.keep(f) // the poller may make no call now
 			return nil, err
 		case seen.Epoch == session.Epoch && seen.Host == h.cfg.Host && seen.State == record.Calling:
-			// A stray: see strays.
+			// A stray: see strays. Or a poller's, and the next call ends the value.
+			cs.forget(seen.Nonce)
 			cs.free(ctx, key, seen)
 			if again, _ := cs.look(key); again.revision == seen.revision {
 				return cs.apart(want, unconfirmed(ErrUnknown))

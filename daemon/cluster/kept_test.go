@@ -121,3 +121,36 @@ func TestRepeatedAnswerDropped(t *testing.T) {
 		}
 	})
 }
+
+// TestKeptClaimRotates: an account is configured to fetch its token in a way that ends the one
+// before. The claim that a poller has kept until then does not stand for such a call, which leaves
+// doubt if it has no answer.
+func TestKeptClaimRotates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		const name = "official_account/wx1/access_token"
+		value := credentialOf(name, "t1", time.Now())
+		for range 2 {
+			c, err := a.claim(refresh.Want{Table: record.Credentials, Name: name})
+			if err == nil {
+				err = c.Land(t.Context(), value)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := a.claim(refresh.Want{Table: record.Credentials, Name: name, Rotates: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Give(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if !a.doubtful(name) {
+			t.Error("a call without an answer has left no doubt")
+		}
+	})
+}
