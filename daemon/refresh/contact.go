@@ -75,12 +75,17 @@ func (e *Engine) review(ctx context.Context, apart bool) {
 }
 
 // remind raises doubts again that are as old as before at least, and returns all there are. A value
-// that a host has fetched without a claim puts the next call off, and does not end the doubt.
+// that a host has fetched without a claim puts the next call off, and does not end the doubt. Nor
+// does it end because no call could be made when it was raised.
 func (e *Engine) remind(before []record.Claim) (all []record.Claim) {
 	all = e.claims.doubts()
 	for _, c := range all {
+		if !slices.Contains(before, c) {
+			continue
+		}
 		en := e.index.get(c.Name)
-		if en == nil || !slices.Contains(before, c) {
+		if en == nil {
+			e.doubt(c)
 			continue
 		}
 		en.mu.Lock()

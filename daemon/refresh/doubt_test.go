@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,44 @@ func TestDoubtOutlastsValue(t *testing.T) {
 				if up.count() != want {
 					t.Errorf("%d calls a minute later, want %d", up.count(), want)
 				}
+			})
+		})
+	}
+}
+
+// TestDoubtWithoutEntry: a doubt about what nobody requests ends although no call could be made
+// when it came. While the customer's authorization is withdrawn there is no call, nor any news.
+func TestDoubtWithoutEntry(t *testing.T) {
+	for _, revoked := range []bool{false, true} {
+		t.Run(fmt.Sprint("revoked ", revoked), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				wx := newPlatform("wxa")
+				r := startPeers(t, &peers{}, Config{Catalog: wx.catalog()})
+				r.mustPush("ticket", time.Now())
+				name, grant := customer("wxa", "access_token"), customer("wxa", "refresh_token")
+				r.mustPut(grant, "grant")
+				r.mustGet(component)
+				if revoked {
+					time.Sleep(time.Second)
+					if err := r.Revoke(t.Context(), grant, time.Now()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				without := wx.catalog()
+				delete(without, name)
+				r.SetCatalog(without)
+				r.Follow(claimOf(name, record.Doubtful, 1))
+				time.Sleep(time.Minute)
+				r.SetCatalog(wx.catalog())
+				w := r.Subscribe(name)
+				defer w.Close()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				events, _ := w.Take()
+				if n := wx.token.count(); (n == 0) != revoked || revoked && len(events) != 0 {
+					t.Errorf("%d calls and %d events within a minute", n, len(events))
+				}
+				r.Follow(record.Record{Table: record.Claims, Key: name, Revision: 13})
 			})
 		})
 	}

@@ -297,9 +297,14 @@ func (e *Engine) doubt(c record.Claim) {
 	if err != nil || spec.Policy.Grant || spec.Policy.PerAsk || spec.Policy.Pushed > 0 {
 		return
 	}
+	if spec.Grant != "" {
+		if _, err := e.grants.live(spec.Grant); err != nil {
+			return // no call can be made now: see remind
+		}
+	}
 	en, err := e.entry(c.Name)
 	if err != nil {
-		e.log.Debug("a call without an answer is not repeated", "name", c.Name, "error", err)
+		e.log.Debug("a call without an answer is not repeated yet", "name", c.Name, "error", err)
 		return
 	}
 	en.mu.Lock()
