@@ -127,6 +127,17 @@ func adopts(stored, before, after *record.Grant) bool {
 	return changed && after.Revoked.Equal(stored.Revoked)
 }
 
+// stored returns what is to be copied, if o shows that an earlier attempt of the transaction was
+// applied. Grants that have changed since are not: an engine follows them, and compares them with
+// the copies.
+func (d *draft) stored(h *Host, o Outcome) []record.Record {
+	return slices.DeleteFunc(h.datable(d.newer(h, o)), func(r record.Record) bool {
+		return r.Table == record.Grants && !slices.ContainsFunc(d.recs[:d.changed], func(own record.Record) bool {
+			return own.Table == r.Table && own.Key == r.Key && bytes.Equal(own.Value, r.Value)
+		})
+	})
+}
+
 // newer returns those of the records that o shows to be others than their copies. If a copy is of a
 // later revision, etcd was restored from a backup.
 func (d *draft) newer(h *Host, o Outcome) (recs []record.Record) {

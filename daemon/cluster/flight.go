@@ -64,7 +64,7 @@ func (f *flight) Put(ctx context.Context, recs ...record.Record) error {
 		return h.store.copy(ctx, d.at(o.Revision)...)
 	}
 	if d.applied(h.keys, o) {
-		return h.store.copy(ctx, h.datable(d.newer(h, o))...)
+		return h.store.copy(ctx, d.stored(h, o)...)
 	}
 	return f.refused(d, o)
 }
@@ -213,7 +213,7 @@ func (f *flight) keep(ctx context.Context, own, recs []record.Record) error {
 	}
 	if d.applied(h.keys, o) {
 		f.intent = false
-		return h.store.copy(ctx, h.datable(d.newer(h, o))...)
+		return h.store.copy(ctx, d.stored(h, o)...)
 	}
 	return f.refused(d, o)
 }

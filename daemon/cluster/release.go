@@ -37,7 +37,7 @@ func (cs *claims) landed(p *offer, o Outcome) (stored []record.Record, ok bool) 
 		return nil, false
 	case !o.Held:
 		cs.see(o.Got[len(o.Got)-1], o.Revision)
-		return cs.host.datable(p.draft.newer(cs.host, o)), true
+		return p.draft.stored(cs.host, o), true
 	case p.Tries > 0 && !p.settles():
 		cs.note(p.key, storedClaim{p.claim(cs.host, record.Doubtful, p.Tries), o.Revision})
 	default:

@@ -298,7 +298,7 @@ func (s *Store) write(ctx context.Context, recs []record.Record) ([]record.Recor
 		return d.at(o.Revision), nil
 	}
 	if d.applied(s.host.keys, o) {
-		return s.host.datable(d.newer(s.host, o)), nil
+		return d.stored(s.host, o), nil
 	}
 	return nil, &refresh.NewerError{Err: refresh.ErrRenewed, Records: s.host.datable(d.newer(s.host, o))}
 }
