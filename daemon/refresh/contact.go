@@ -90,7 +90,7 @@ func (e *Engine) remind(before []record.Claim) (all []record.Claim) {
 		}
 		en.mu.Lock()
 		now := e.clock.Now()
-		if at := e.repeats(c, now); en.flight == nil && en.hold == nil && en.refresh > at {
+		if at := e.repeats(c, now); en.flight == nil && en.hold == nil && (en.refresh == 0 || en.refresh > at) {
 			e.applyLocked(en, doubtRaised{at}, now)
 		}
 		en.mu.Unlock()

@@ -82,3 +82,25 @@ func TestDoubtWithoutEntry(t *testing.T) {
 		})
 	}
 }
+
+// TestDoubtAfterNoCall: a client requests what is in doubt for the first time, and no call can be
+// made then. The call is made as soon as it can be, whether the client comes back or not.
+func TestDoubtAfterNoCall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, up := &peers{}, fresh(twoHours)
+		p.claim = func(int, Want) error { return &ApartError{unreachable} }
+		r := startPeers(t, p, Config{Catalog: specs()})
+		r.Follow(claimOf(app, record.Doubtful, 1))
+		r.SetCatalog(rotatingApp(up))
+		if _, err := r.get(app); err == nil {
+			t.Fatal("got a value")
+		}
+		p.set(func() { p.claim = nil })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if up.count() == 0 {
+			t.Error("no call within a minute")
+		}
+		r.Follow(record.Record{Table: record.Claims, Key: app, Revision: 13})
+	})
+}
