@@ -31,7 +31,7 @@ func (w *world) do(e event) {
 	case pauses:
 		h.freeze(e.d)
 	case crashes, dies, reboots, rewinds:
-		h.crash(e.verb != dies)
+		h.crash(e.verb != dies, e.verb == reboots)
 		switch e.verb {
 		case dies:
 			h.loseDisk()

@@ -178,9 +178,9 @@ func (h *host) applyLocked() {
 	}
 }
 
-// crash cuts the power. Nothing that the process does from now on has an effect. disk reports
-// whether the host keeps its disk.
-func (h *host) crash(disk bool) {
+// crash ends the process: nothing that it does from now on has an effect. disk reports whether the
+// host keeps its disk, power whether the power is cut. Else what was written without a sync stays.
+func (h *host) crash(disk, power bool) {
 	h.mu.Lock()
 	p := h.proc
 	h.proc, h.down = nil, true
@@ -191,7 +191,9 @@ func (h *host) crash(disk bool) {
 	p.dead.Store(true)
 	p.client.MuteWatches()
 	p.client.Thaw() // its requests on the way still arrive
-	p.disk.CutPower()
+	if power {
+		p.disk.CutPower()
+	}
 	h.mu.Unlock()
 	h.resume(true)
 	if p.ground(); p.losesLate(disk) {

@@ -112,7 +112,7 @@ func (w *world) end() {
 		w.violate("the hosts do not stop within 10 min")
 	}
 	for _, h := range w.hosts {
-		h.crash(true)
+		h.crash(true, false)
 	}
 	<-ended
 }
