@@ -4,7 +4,7 @@ package simulation
 var mutants = []mutant{
 	{"rule 1, reuse: a released claim is used again", []edit{
 		{"cluster/claims.go", "	if cs.host.offers.pending(key) {", "	if false {"},
-		{"cluster/claims.go", "			// A stray: see strays.\n", "			return &flight{claims: cs, want: want, key: key, nonce: seen.Nonce, epoch: seen.Epoch, revision: seen.revision, tries: seen.Tries}, nil\n"},
+		{"cluster/claims.go", "			// A stray: see strays. Or a poller's, and the next call ends the value.\n", "			return &flight{claims: cs, want: want, key: key, nonce: seen.Nonce, epoch: seen.Epoch, revision: seen.revision, tries: seen.Tries}, nil\n"},
 	}},
 	{"rule 2, zombie: a claim that takes effect late is not released", []edit{
 		{"cluster/release.go", "cs.flights[c.Nonce] == nil", "false"},
