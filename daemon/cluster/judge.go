@@ -35,7 +35,7 @@ func (m *mirror) judge(ours, theirs record.Record, restored bool) judgment {
 	case ours.Value == nil:
 		return judgment{verdict: takeOver}
 	case theirs.Table == record.Grants:
-		return judgeGrant(ours, theirs)
+		return judgeGrant(ours, theirs, restored)
 	case !restored && ours.Revision == theirs.Revision && ours.Table == theirs.Table:
 		if m.misdated(ours) {
 			return judgment{verdict: takeOver}
@@ -73,7 +73,7 @@ func (m *mirror) misdated(ours record.Record) bool {
 }
 
 // judgeGrant compares grants: the higher number is the newer one.
-func judgeGrant(ours, theirs record.Record) judgment {
+func judgeGrant(ours, theirs record.Record, restored bool) judgment {
 	o, err := record.DecodeGrant(ours)
 	if err != nil {
 		return judgment{verdict: takeOver}
@@ -84,18 +84,28 @@ func judgeGrant(ours, theirs record.Record) judgment {
 		return judgment{} // of a newer version, or damaged before it was sealed
 	case o.Number < t.Number:
 		return judgment{verdict: takeOver}
-	case o.Number > t.Number:
+	case o.Number > t.Number && (!restored || t.Value == "" || o.Knows(t.Value)):
 		return judgment{verdict: putBack, alarm: true}
+	case o.Number > t.Number:
+		// After a restore, another host may have fetched with a grant of before, and WeChat may
+		// have answered with its newest one.
+		return judgment{verdict: keepBoth, merged: both(o, t), alarm: true}
 	case bytes.Equal(ours.Value, theirs.Value):
 		return judgment{}
 	case o.Value == "" || t.Knows(o.Generation.Value):
 		return judgment{verdict: takeOver}
 	}
-	older := o.Generation
+	return judgment{verdict: keepBoth, merged: both(t, o), alarm: true}
+}
+
+// both returns g with the value of another copy as an earlier generation, which is tried if WeChat
+// refuses that of g.
+func both(g, other record.Grant) record.Record {
+	older := other.Generation
 	older.Source = record.FromOffer
-	t.Shelve(older)
-	t.Number++
-	return judgment{verdict: keepBoth, merged: t.Encode(), alarm: true}
+	g.Shelve(older)
+	g.Number++
+	return g.Encode()
 }
 
 // judgeCredential compares credentials: the credential that was issued later is newer. Clocks

@@ -57,7 +57,7 @@ func (s *Store) keeps(r record.Record) bool {
 			return false
 		}
 	case r.Value != nil:
-		if v := judgeGrant(ours, r).verdict; v == alike || v == takeOver {
+		if v := judgeGrant(ours, r, false).verdict; v == alike || v == takeOver {
 			return false
 		}
 	}

@@ -31,10 +31,10 @@ func TestRestored(t *testing.T) {
 				backup := etcd.Backup()
 				time.Sleep(time.Hour)
 				now := time.Now()
-				o.put(grantOf("rotated", "r2", 2), grantOf("new", "r1", 1), credentialOf("fetched", "v2", now), credentialOf("new", "v1", now),
+				o.put(rotated("rotated", 2), grantOf("new", "r1", 1), credentialOf("fetched", "v2", now), credentialOf("new", "v1", now),
 					holdOf("held", "new"), holdOf("new", "new"), deletionOf(record.Holds, "ended"),
 					budgetOf("counted", 6, now), budgetOf("new", 1, now), spentOf("settled"), codeOf("new", "x"))
-				o.put(grantOf("rotated", "r3", 3))
+				o.put(rotated("rotated", 3))
 				synctest.Wait()
 				o.check("before the restore", a, b)
 				want := o.stored()
@@ -160,12 +160,12 @@ func TestRestoredTwice(t *testing.T) {
 		etcd := kvtest.New()
 		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
 		o := newOperator(t, etcd)
-		o.put(grantOf("old", "r1", 1), credentialOf("old", "v1", time.Now()))
+		o.put(rotated("old", 1), credentialOf("old", "v1", time.Now()))
 		time.Sleep(time.Second)
 		backup := etcd.Backup()
 		time.Sleep(time.Hour)
 		now := time.Now()
-		o.put(grantOf("old", "r2", 2), credentialOf("old", "v2", now), grantOf("new", "r1", 1), credentialOf("new", "v1", now), codeOf("new", "x"), budgetOf("new", 1, now))
+		o.put(rotated("old", 2), credentialOf("old", "v2", now), grantOf("new", "r1", 1), credentialOf("new", "v1", now), codeOf("new", "x"), budgetOf("new", 1, now))
 		synctest.Wait()
 		b.client.Faults(func(r kvtest.Request) kvtest.Fault {
 			if r.Method == kvtest.Txn && r.Txn.If[0].Key != "/tokend/m/b" {
@@ -178,7 +178,7 @@ func TestRestoredTwice(t *testing.T) {
 		b.client.BreakWatches()
 		time.Sleep(time.Minute)
 		o.check("afterwards", a, b)
-		o.put(grantOf("old", "r3", 3), credentialOf("old", "v3", now), grantOf("new", "r2", 2), credentialOf("new", "v2", now), spentOf("new"), budgetOf("new", 2, now))
+		o.put(rotated("old", 3), credentialOf("old", "v3", now), grantOf("new", "r2", 2), credentialOf("new", "v2", now), spentOf("new"), budgetOf("new", 2, now))
 		synctest.Wait()
 		o.check("later", a, b)
 	})
@@ -262,5 +262,50 @@ func TestManyRestored(t *testing.T) {
 			t.Errorf("etcd has %d grants", n)
 		}
 		o.check("afterwards", nodes...)
+	})
+}
+
+// rotated returns a grant whose value has changed until it is r and its number.
+func rotated(name string, number int) record.Record {
+	g, err := record.DecodeGrant(grantOf(name, "r1", 1))
+	if err != nil {
+		panic(err) // it was just encoded
+	}
+	for n := 2; n <= number; n++ {
+		at := time.Date(2000, 1, 1, 0, 0, n, 0, time.UTC)
+		g.Replace(record.Generation{Value: secret.Text(fmt.Sprint("r", n)), At: at, Source: "rotation"})
+		g.Number++
+	}
+	return g.Encode()
+}
+
+// TestAnswerAfterRestoreKept restores etcd, and a host that has missed the last rotations fetches
+// with the grant of the backup, which WeChat still accepts. The grant of that answer may be
+// WeChat's newest. It is kept behind the grant that is put back.
+func TestAnswerAfterRestoreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		o.put(rotated("g", 1))
+		time.Sleep(time.Minute)
+		backup := etcd.Backup()
+		o.put(rotated("g", 2))
+		o.put(rotated("g", 3))
+		synctest.Wait()
+		etcd.Restore(backup, true)
+		g, err := record.DecodeGrant(rotated("g", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Replace(record.Generation{Value: "answer", At: time.Now(), Source: "rotation"})
+		g.Number++
+		o.put(g.Encode())
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		o.check("restored", a, b)
+		if g := b.grant("g"); g.Value != "r3" || len(g.Earlier) == 0 || g.Earlier[0].Value != "answer" || g.Earlier[0].Source != record.FromOffer {
+			t.Errorf("got %+v", g)
+		}
 	})
 }
