@@ -72,14 +72,6 @@ func TestGrantCompared(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				etcd := kvtest.New()
-				withGrant := func(cfg *cluster.Config) {
-					cfg.Grant = func(name string) string {
-						if name == token {
-							return grant
-						}
-						return ""
-					}
-				}
 				a, b := run(t, etcd, "a", newDisk(), withGrant), run(t, etcd, "b", newDisk())
 				o := newOperator(t, etcd)
 				a.give("r1")
@@ -175,4 +167,34 @@ func testRotationOvertaken(t *testing.T, restart, rotated bool, by string) {
 	if g := b.grant(grant); g.Value != inForce || g.Knows("r2") != rotated {
 		t.Errorf("in force: %s; the late grant is kept: %v", string(g.Value), g.Knows("r2"))
 	}
+}
+
+// withGrant makes token depend on grant.
+func withGrant(cfg *cluster.Config) {
+	cfg.Grant = func(name string) string {
+		if name == token {
+			return grant
+		}
+		return ""
+	}
+}
+
+// TestWithdrawnNotPutBack deletes a token in etcd, as the withdrawal of an authorization does. A
+// host that has seen nothing else of it does not put its copy back.
+func TestWithdrawnNotPutBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk(), withGrant), run(t, etcd, "b", newDisk(), withGrant)
+		o := newOperator(t, etcd)
+		a.give("r1")
+		o.put(credentialOf(token, "dead", time.Now()))
+		time.Sleep(10 * time.Second)
+		o.put(deletionOf(record.Credentials, token))
+		a.give("r2")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if o.value(record.Credentials, token) != nil || b.value(token) != "" {
+			t.Error("the token came back")
+		}
+	})
 }

@@ -246,6 +246,15 @@ func (c *comparison) lacks(ours record.Record) {
 		if !was || base == 0 {
 			return
 		}
+	case record.Credentials:
+		if was && base == 0 && !c.restored && c.grant(ours.Key) != "" { // the authorization was withdrawn
+			c.take(ours, record.Record{Table: ours.Table, Key: ours.Key, Revision: c.at.Revision})
+			return
+		}
+		if !was || c.obsolete(ours) {
+			c.forgo(ours)
+			return
+		}
 	case record.Codes, record.Exchanged:
 		if c.obsolete(ours) {
 			c.forgo(ours)

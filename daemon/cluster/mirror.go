@@ -88,6 +88,7 @@ type mirrorConfig struct {
 	signs   *signs
 	log     hclog.Logger
 	putRoot func(ctx context.Context) error // if etcd has lost the cluster's root
+	grant   func(name string) string        // as [Config]'s Grant
 }
 
 // mirror keeps this host's copies of the cluster's records up to date. It loads or compares all of

@@ -27,6 +27,7 @@ func (h *Host) wire(root seal.Root, sealer *seal.Sealer) error {
 		members: h.members, clocks: h.clocks, beats: h.beats, clock: h.cfg.Clock, wall: h.cfg.Clock.Time, reports: r, log: h.log,
 		putRoot: func(ctx context.Context) error { return h.putRoot(ctx, root) },
 		signs:   h.signs,
+		grant:   h.cfg.Grant,
 	})
 	return h.mirror.begin()
 }
