@@ -231,6 +231,10 @@ func (c *comparison) lacks(ours record.Record) {
 	}
 	was := ours.Revision != 0
 	ours.Value = append([]byte{}, ours.Value...) // the iteration reuses it
+	if was && base == 0 && c.deletes(ours) {
+		c.take(ours, record.Record{Table: ours.Table, Key: ours.Key, Revision: c.at.Revision})
+		return
+	}
 	switch ours.Table {
 	case record.Grants:
 		if g, err := record.DecodeGrant(ours); err != nil {
@@ -240,19 +244,7 @@ func (c *comparison) lacks(ours record.Record) {
 			ours.Value = g.Encode().Value
 		}
 	case record.Holds:
-		if was && base == 0 {
-			c.take(ours, record.Record{Table: ours.Table, Key: ours.Key, Revision: c.at.Revision})
-		}
-		if !was || base == 0 {
-			return
-		}
-	case record.Credentials:
-		if was && base == 0 && !c.restored && c.grant(ours.Key) != "" { // the authorization was withdrawn
-			c.take(ours, record.Record{Table: ours.Table, Key: ours.Key, Revision: c.at.Revision})
-			return
-		}
-		if !was || c.obsolete(ours) {
-			c.forgo(ours)
+		if !was {
 			return
 		}
 	case record.Codes, record.Exchanged:
@@ -279,6 +271,12 @@ func (c *comparison) forgo(ours record.Record) {
 	if c.restored {
 		c.rebase(ours, 0)
 	}
+}
+
+// deletes reports whether a host has deleted in etcd what a copy is of: a hold that has ended, or
+// the value of an authorization that was withdrawn. A restore may have lost the value.
+func (c *comparison) deletes(ours record.Record) bool {
+	return ours.Table == record.Holds || ours.Table == record.Credentials && !c.restored && c.grant(ours.Key) != ""
 }
 
 // rebase notes that a copy counts as a copy of another revision, and returns it so.

@@ -152,6 +152,14 @@ func (o *operator) put(recs ...record.Record) {
 	o.do(ops...)
 }
 
+// advance makes n changes, so that etcd's revision is high again after a restore.
+func (o *operator) advance(n int) {
+	o.t.Helper()
+	for i := range n {
+		o.put(credentialOf("other", fmt.Sprint(i), time.Now()))
+	}
+}
+
 // raw stores bytes in place of a record.
 func (o *operator) raw(key string, value []byte) {
 	o.t.Helper()

@@ -31,9 +31,7 @@ func TestRestoreUnnoticed(t *testing.T) {
 					b.client.Cut()
 				}
 				etcd.Restore(backup, false)
-				for i := range 50 {
-					o.put(credentialOf("other", fmt.Sprint(i), time.Now()))
-				}
+				o.advance(50)
 				time.Sleep(30 * time.Second)
 				b.client.Heal()
 				time.Sleep(30 * time.Second)
@@ -59,9 +57,7 @@ func TestRestoreMet(t *testing.T) {
 		o.put(grantOf(grant, "r2", 2)) // by neither of the two, as far as they know
 		synctest.Wait()
 		etcd.Restore(backup, false)
-		for i := range 20 {
-			o.put(credentialOf("other", fmt.Sprint(i), time.Now()))
-		}
+		o.advance(20)
 		var err error
 		for range 3 {
 			g := record.Grant{Name: grant, Generation: record.Generation{Value: "r3", At: time.Now(), Source: "put"}}
@@ -102,9 +98,7 @@ func TestRestoreMetByClaim(t *testing.T) {
 		backup := etcd.Backup()
 		doubt(b)
 		etcd.Restore(backup, false)
-		for i := range 20 {
-			o.put(credentialOf("other", fmt.Sprint(i), time.Now()))
-		}
+		o.advance(20)
 		err := error(refresh.ErrRenewed)
 		for i := 0; err != nil && i < 4; i++ {
 			var c refresh.Claim
@@ -138,9 +132,7 @@ func TestRestoreTold(t *testing.T) {
 		etcd.Restore(backup, false)
 		time.Sleep(time.Second)
 		o.put(credentialOf("missed", "v2", time.Now()))
-		for i := range 20 {
-			o.put(credentialOf("other", fmt.Sprint(i), time.Now()))
-		}
+		o.advance(20)
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
 		o.wantGrant("restored", grant, "r6", a, b, c)

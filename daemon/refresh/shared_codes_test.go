@@ -195,8 +195,8 @@ func TestCodeApart(t *testing.T) {
 	})
 }
 
-// TestCodeApartAtWrongClock is the same at a host whose wall clock is wrong: the time of WeChat's
-// message tells nothing about how long a code has lived.
+// TestCodeApartAtWrongClock is the same at a host whose wall clock is wrong. There the time of
+// WeChat's message does not tell how long a code has lived.
 func TestCodeApartAtWrongClock(t *testing.T) {
 	for _, ahead := range []time.Duration{-2 * time.Hour, 2 * time.Hour} {
 		bubble(t, func(t *testing.T) {
