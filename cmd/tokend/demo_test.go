@@ -162,3 +162,17 @@ func TestLanguage(t *testing.T) {
 		}
 	}
 }
+
+// TestDemoHosts passes numbers of hosts that there is no demonstration of.
+func TestDemoHosts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "") // only to run a command
+	for _, hosts := range []string{"1", "0", "-1", "6", "three", ""} {
+		for _, lang := range []string{"en", "zh"} {
+			stdout, stderr, code := s.tokend("", "demo", "--hosts", hosts, "--lang", lang)
+			if code != 2 || stdout != "" || !strings.Contains(stderr, "--hosts") {
+				t.Errorf("--hosts %q --lang %s: exit status %d, %q, %q", hosts, lang, code, stdout, stderr)
+			}
+		}
+	}
+}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // usageError is a wrong command line.
@@ -79,8 +82,35 @@ func flagError(cmd *cobra.Command, err error) error {
 		return noSuchCommand(cmd, before)
 	}
 	text := err.Error()
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		text = wrongValue(wrong)
+	}
 	if cmd != cmd.Root() {
 		text = cmd.Name() + ": " + text
 	}
 	return &usageError{text: text, command: cmd}
+}
+
+// wrongValue says what a flag takes that has got another value. pflag's own text names the function
+// that failed.
+func wrongValue(wrong *pflag.InvalidValueError) string {
+	name, takes := wrong.GetFlag().Name, ""
+	switch wrong.GetFlag().Value.Type() {
+	case "int", "int64":
+		takes = "a whole number"
+	case "uint64":
+		takes = "a whole number that is not negative"
+	case "float64":
+		takes = "a number"
+	case "duration":
+		takes = "a duration such as 30s"
+	case "bool":
+		takes = "true or false"
+	default:
+		return wrong.Error()
+	}
+	if errors.Is(wrong, strconv.ErrRange) {
+		return fmt.Sprintf("the value of --%s is out of range: %q", name, wrong.GetValue())
+	}
+	return fmt.Sprintf("--%s takes %s, not %q", name, takes, wrong.GetValue())
 }
