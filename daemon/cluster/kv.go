@@ -35,8 +35,9 @@ type KV interface {
 
 	// Watch yields the changes of the keys with a prefix, from a revision on: at least 1, possibly
 	// in the future. Revisions arrive in order, each of them whole. The sequence ends after its
-	// first error: when ctx is done, without a leader ([ErrNoLeader]), and if the revision has been
-	// compacted ([*CompactedError]). While the endpoint is unreachable, it may yield nothing.
+	// first error: when ctx is done, without a leader ([ErrNoLeader]), outside the rights of the
+	// client's user ([ErrDenied]), and if the revision has been compacted ([*CompactedError]).
+	// While the endpoint is unreachable, it may yield nothing.
 	Watch(ctx context.Context, prefix string, from int64) iter.Seq2[[]KeyValue, error]
 
 	// Close ends all requests and watches.
@@ -187,7 +188,6 @@ const (
 	Modified Field = iota
 	Created
 	Version
-	LeaseID
 )
 
 // Op is an operation of a [Txn] on one key.

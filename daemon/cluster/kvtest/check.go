@@ -30,9 +30,13 @@ const (
 )
 
 func newCheck(t Reporter, c Cluster) *check {
-	x := &check{Reporter: t, Cluster: c, kv: c.Dial()}
-	t.Cleanup(func() { x.kv.Close() })
-	return x
+	return (&check{Reporter: t, Cluster: c}).with(c.Dial(c.Endpoints()[0]))
+}
+
+// with returns the check with another client, which it closes at the end.
+func (x *check) with(kv cluster.KV) *check {
+	x.Cleanup(func() { kv.Close() })
+	return &check{x.Reporter, x.Cluster, kv}
 }
 
 // must fails the test if err is not nil.

@@ -32,6 +32,11 @@ func checkExpiry(x *check) {
 	}
 	x.putLeased("k/a", "1", l)
 	x.put("k/b", "1")
+	_, long, err := x.kv.Grant(x.within(patience), 15*time.Second+time.Millisecond)
+	x.must(err)
+	if long < 16*time.Second || long%time.Second != 0 {
+		x.Errorf("got a lease for %v, want whole seconds, at least 16 of them", long)
+	}
 	x.gone("k/a", ttl+patience)
 	if took := time.Since(start); took < ttl {
 		x.Errorf("expired after %v, want at least %v", took, ttl)

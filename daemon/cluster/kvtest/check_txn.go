@@ -24,7 +24,6 @@ func checkCompares(x *check) {
 		{cluster.Modified, kv.Modified},
 		{cluster.Created, kv.Created},
 		{cluster.Version, kv.Version},
-		{cluster.LeaseID, int64(kv.Lease)},
 	} {
 		for _, d := range []int64{-1, 0, 1} {
 			for _, not := range []bool{false, true} {
@@ -57,7 +56,7 @@ func checkAbsent(x *check) {
 	x.put("k/deleted", "1")
 	x.delete("k/deleted")
 	for _, key := range []string{"k/never", "k/deleted"} {
-		for _, field := range []cluster.Field{cluster.Modified, cluster.Created, cluster.Version, cluster.LeaseID} {
+		for _, field := range []cluster.Field{cluster.Modified, cluster.Created, cluster.Version} {
 			for _, value := range []int64{0, 1} {
 				for _, not := range []bool{false, true} {
 					c := cluster.Compare{Key: key, Field: field, Not: not, Value: value}
@@ -242,8 +241,10 @@ func checkPages(x *check) {
 	if p := x.page(cluster.Range{Prefix: "k/", After: "k/19"}); len(p.Keys) != 0 || p.More {
 		x.Errorf("after the last key: got %s", keysOf(p.Keys))
 	}
-	_, err := x.kv.Range(x.within(patience), cluster.Range{Prefix: "k/", Revision: now.Revision + 1})
-	x.refused("a future revision", err, cluster.ErrFuture)
+	for _, serializable := range []bool{false, true} {
+		_, err := x.kv.Range(x.within(patience), cluster.Range{Prefix: "k/", Revision: now.Revision + 1, Serializable: serializable})
+		x.refused(fmt.Sprintf("a future revision, serializable %v", serializable), err, cluster.ErrFuture)
+	}
 }
 
 // checkCompaction reads and watches from before and after a compaction.
@@ -254,14 +255,16 @@ func checkCompaction(x *check) {
 	third := x.put("k/a", "3")
 	x.must(x.Compact(second))
 
-	_, err := x.kv.Range(x.within(patience), cluster.Range{Prefix: "k/", Revision: first})
-	if compacted, ok := errors.AsType[*cluster.CompactedError](err); !ok || !cluster.Refused(err) {
-		x.Errorf("range at %d: got %v, want %T", first, err, compacted)
+	for _, serializable := range []bool{false, true} {
+		_, err := x.kv.Range(x.within(patience), cluster.Range{Prefix: "k/", Revision: first, Serializable: serializable})
+		if compacted, ok := errors.AsType[*cluster.CompactedError](err); !ok || !cluster.Refused(err) {
+			x.Errorf("range at %d, serializable %v: got %v, want %T", first, serializable, err, compacted)
+		}
 	}
 	if p := x.page(cluster.Range{Prefix: "k/", Revision: second}); len(p.Keys) != 2 || string(p.Keys[0].Value) != "2" {
 		x.Errorf("range at %d: got %+v", second, p.Keys)
 	}
-	_, err = x.follow("k/", first)()
+	_, err := x.follow("k/", first)()
 	if compacted, ok := errors.AsType[*cluster.CompactedError](err); !ok || compacted.Revision != second {
 		x.Errorf("watch from %d: got %v, want the compact revision %d", first, err, second)
 	}

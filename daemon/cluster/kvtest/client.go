@@ -16,6 +16,7 @@ type Client struct {
 
 	// Guarded by etcd.mu.
 	choose func(Request) Fault
+	limit  string // prefix of the keys that its user may read and write
 	cut    bool
 	frozen bool
 	mute   bool
@@ -57,7 +58,7 @@ func (c *conn) Close() error {
 }
 
 func (c *conn) Range(ctx context.Context, r cluster.Range) (cluster.Page, error) {
-	return send(ctx, c, Request{Method: Range}, !r.Serializable, func(e *Etcd) (cluster.Page, error) {
+	return send(ctx, c, Request{Method: Range, Range: r}, !r.Serializable, func(e *Etcd) (cluster.Page, error) {
 		p, err := e.space.page(r)
 		if err == nil {
 			p.Header = e.header()
@@ -141,6 +142,10 @@ func send[T any](ctx context.Context, c *conn, r Request, quorum bool, apply fun
 		c.arrive(fault, quorum, func(refused error) {
 			if refused != nil {
 				reply(*new(T), refused)
+				return
+			}
+			if !r.within(c.client.limit) {
+				reply(*new(T), cluster.ErrDenied)
 				return
 			}
 			value, err := apply(c.etcd)

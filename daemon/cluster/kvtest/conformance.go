@@ -6,21 +6,42 @@ import (
 	"tokend/daemon/cluster"
 )
 
-// Cluster is an etcd under test. [Etcd] is one, except for Dial.
+// Cluster is an etcd of three members under test. [Etcd] is one, except for Dial, DialLimited and
+// Backup.
 type Cluster interface {
-	// Dial returns a client of a member that [Cluster.StopQuorum] does not stop.
-	Dial() cluster.KV
+	// Endpoints returns the endpoints of the members.
+	Endpoints() []string
+
+	// Dial returns a client of a member that runs or is about to. It may wait for that member. The
+	// client's user has all rights.
+	Dial(endpoint string) cluster.KV
+
+	// DialLimited returns a client of the first member. The client's user has one role, which
+	// permits to read and write the keys with a prefix.
+	DialLimited(prefix string) cluster.KV
+
+	// Freeze stops a member as SIGSTOP does, Stop as SIGKILL does. Both return when it has stopped.
+	// Start continues or starts it, with its data. It need not wait for the member to serve.
+	Freeze(endpoint string)
+	Stop(endpoint string)
+	Start(endpoint string)
 
 	// Compact drops what is older than a revision.
 	Compact(revision int64) error
 
-	// StopQuorum stops members until there is no quorum. StartQuorum starts them.
+	// StopQuorum stops all members but the first, so that there is no quorum. StartQuorum starts
+	// them.
 	StopQuorum()
 	StartQuorum()
 
 	// Fill makes etcd refuse what needs space. Free ends that.
 	Fill()
 	Free()
+
+	// Backup backs up every acknowledged change, leases and users included. restore stops all
+	// members, gives them the data of the backup, and starts them with the same endpoints.
+	// Revisions continue after that of the backup. The cluster ID may change.
+	Backup() (restore func())
 }
 
 // Reporter is what a check uses of a test. It is not a testing.TB, because the demonstration
@@ -82,4 +103,10 @@ var behaviors = []struct {
 	{"leases without quorum", checkLeasesNoQuorum},
 	{"no space", checkNoSpace},
 	{"closed client", checkClosed},
+	{"other members", checkMembers},
+	{"frozen member", checkFrozen},
+	{"stopped member", checkStopped},
+	{"late request", checkLate},
+	{"restore", checkRestore},
+	{"denied", checkDenied},
 }

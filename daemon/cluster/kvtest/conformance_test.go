@@ -8,13 +8,27 @@ import (
 )
 
 // inMemory is an Etcd as [Conformance] uses it.
-type inMemory struct{ *Etcd }
+type inMemory struct {
+	*Etcd
+	renamed bool // a restore changes the cluster ID
+}
 
-func (m inMemory) Dial() cluster.KV { return m.Client("host").Dial(m.Endpoints()[0]) }
+func (m inMemory) Dial(endpoint string) cluster.KV { return m.Client("host").Dial(endpoint) }
+
+func (m inMemory) DialLimited(prefix string) cluster.KV {
+	c := m.Client("limited")
+	c.Limit(prefix)
+	return c.Dial(m.Endpoints()[0])
+}
+
+func (m inMemory) Backup() (restore func()) {
+	b := m.Etcd.Backup()
+	return func() { m.Restore(b, m.renamed) }
+}
 
 // TestConformance checks an Etcd in real time.
 func TestConformance(t *testing.T) {
-	Conformance(t, func(*testing.T) Cluster { return inMemory{New()} })
+	Conformance(t, func(*testing.T) Cluster { return inMemory{New(), false} })
 }
 
 // virtual is a test whose checks run in bubbles.
@@ -30,5 +44,5 @@ func (v virtual) Run(name string, check func(virtual)) bool {
 
 // TestConformanceVirtual checks an Etcd in virtual time.
 func TestConformanceVirtual(t *testing.T) {
-	Conformance(virtual{t}, func(virtual) Cluster { return inMemory{New()} })
+	Conformance(virtual{t}, func(virtual) Cluster { return inMemory{New(), true} })
 }

@@ -14,6 +14,7 @@
 //
 //   - A request without an answer is applied, applied late, applied twice, or not applied.
 //   - A request that arrives while there is no quorum is applied as soon as there is one.
-//   - A watch of revisions that a restore has removed waits until etcd reaches them again.
+//   - A watch survives a restore. As any watch from a future revision, it then waits until etcd
+//     reaches its next revision.
 //   - A compaction drops deletions at its own revision, as etcd 3.4 and 3.5 do.
 package kvtest

@@ -1,6 +1,8 @@
 package kvtest
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"tokend/daemon/cluster"
@@ -10,7 +12,25 @@ import (
 type Request struct {
 	Method   Method
 	Endpoint string
-	Txn      cluster.Txn // if the Method is Txn
+	Range    cluster.Range // if the Method is Range
+	Txn      cluster.Txn   // if the Method is Txn
+}
+
+// within reports whether all keys of r have a prefix. A transaction has those of both branches.
+func (r Request) within(prefix string) bool {
+	var keys []string
+	switch r.Method {
+	case Range:
+		keys = append(keys, r.Range.Prefix)
+	case Txn:
+		for _, c := range r.Txn.If {
+			keys = append(keys, c.Key)
+		}
+		for _, op := range slices.Concat(r.Txn.Then, r.Txn.Else) {
+			keys = append(keys, op.Key)
+		}
+	}
+	return !slices.ContainsFunc(keys, func(key string) bool { return !strings.HasPrefix(key, prefix) })
 }
 
 // Method is the method of a [cluster.KV] that made a request.
@@ -58,6 +78,9 @@ func (c *Client) Faults(choose func(Request) Fault) {
 	defer c.etcd.mu.Unlock()
 	c.choose = choose
 }
+
+// Limit makes etcd deny the client's user all keys but those with a prefix.
+func (c *Client) Limit(prefix string) { c.set(func() { c.limit = prefix }) }
 
 // Cut cuts the client off from etcd until [Client.Heal]: its requests and their answers are lost,
 // its watches are silent.

@@ -70,8 +70,6 @@ func (s *space) holds(c cluster.Compare) bool {
 		field = kv.Created
 	case cluster.Version:
 		field = kv.Version
-	case cluster.LeaseID:
-		field = int64(kv.Lease)
 	}
 	return (field == c.Value) != c.Not
 }

@@ -72,6 +72,9 @@ func (w *watch) poll() (changes []cluster.KeyValue, wait time.Duration, err erro
 		}
 		wait = left
 	}
+	if !strings.HasPrefix(w.prefix, c.limit) {
+		return nil, 0, cluster.ErrDenied
+	}
 	if w.from < e.space.compacted {
 		return nil, 0, &cluster.CompactedError{Revision: e.space.compacted}
 	}
