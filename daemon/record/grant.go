@@ -9,8 +9,8 @@ import (
 )
 
 // Generations is how many earlier values of a grant are stored, newest first. They allow an
-// operator to find the value that still works after several failed rotations. Each takes less than
-// 600 bytes.
+// operator to find the value that still works after several failed rotations. The newest value of
+// an authorization stays among them: it tells when that was given. Each takes less than 600 bytes.
 const Generations = 4
 
 // Grant is a customer's authorization: a refresh token or a permanent code. tokend cannot fetch it
@@ -44,13 +44,28 @@ type Generation struct {
 	// At is when the value was granted: the event's own time if there is an event.
 	At time.Time
 
-	// Source is the origin: config, put, exchange, event, rotation, list or offer.
+	// Source is the origin: config, put, exchange, event, rotation, list, offer or answer.
 	Source string
 }
 
-// FromOffer is the Source of a value that came with an answer which could not be stored when it
-// came. It is used if WeChat refuses the current value.
-const FromOffer = "offer"
+const (
+	// FromRotation is the Source of a value with which WeChat has replaced another.
+	FromRotation = "rotation"
+
+	// FromOffer is the Source of a value that came with an answer which could not be stored when it
+	// came. It is used if WeChat refuses the current value.
+	FromOffer = "offer"
+
+	// FromAnswer is the Source of a FromOffer value from when WeChat refused the one in force. It
+	// may be of a later authorization.
+	FromAnswer = "answer"
+)
+
+// Authorized reports whether x is certainly of an authorization of its own, and not of an answer
+// that may have replaced the value of one.
+func (x *Generation) Authorized() bool {
+	return x.Source != FromRotation && x.Source != FromOffer && x.Source != FromAnswer
+}
 
 // Live reports whether g can be used.
 func (g *Grant) Live() bool { return g.Value != "" && g.Revoked.IsZero() }
@@ -61,15 +76,29 @@ func (g *Grant) Replace(next Generation) {
 	if next.Value == "" {
 		return
 	}
-	if g.Value != "" && g.Value != next.Value {
-		earlier := make([]Generation, min(1+len(g.Earlier), Generations))
-		earlier[0] = g.Generation
-		copy(earlier[1:], g.Earlier)
-		g.Earlier = earlier
+	last := g.Generation
+	g.Generation, g.Revoked = next, time.Time{}
+	if last.Value != "" && last.Value != next.Value {
+		g.before(last, false)
 	}
-	g.Generation = next
-	g.Revoked = time.Time{}
 }
+
+// Recall makes an earlier value the current one, as one with source. It reports false, and changes
+// nothing, if g has no such earlier value.
+func (g *Grant) Recall(value secret.Text, source string) bool {
+	i := slices.IndexFunc(g.Earlier, func(x Generation) bool { return x.Value == value })
+	if i < 0 || value == "" {
+		return false
+	}
+	next := g.Earlier[i]
+	next.Source = source
+	g.Earlier = slices.Delete(slices.Clone(g.Earlier), i, i+1)
+	g.Replace(next)
+	return true
+}
+
+// All returns g's current value and the Earlier ones. The slice is the caller's.
+func (g *Grant) All() []Generation { return append([]Generation{g.Generation}, g.Earlier...) }
 
 // Knows reports whether value is g's current value or one of the Earlier ones.
 func (g *Grant) Knows(value secret.Text) bool {
@@ -77,12 +106,88 @@ func (g *Grant) Knows(value secret.Text) bool {
 	return same(g.Generation) || slices.ContainsFunc(g.Earlier, same)
 }
 
-// Shelve adds older to Earlier without changing the current value.
-func (g *Grant) Shelve(older Generation) {
-	newer, revoked := g.Generation, g.Revoked
-	g.Replace(older)
-	g.Replace(newer)
-	g.Revoked = revoked
+// Shelve adds x to Earlier, as the newest, without changing the current value. If there are too
+// many then, those that were not tried stay longest. The current value itself changes nothing.
+func (g *Grant) Shelve(x Generation) {
+	switch {
+	case g.Value == "":
+		g.Generation = x
+	case g.Value != x.Value:
+		g.before(x, true)
+	}
+}
+
+// before makes x the newest of the Earlier values. If there are too many then, the oldest is
+// dropped, but not the newest of an authorization, unless the current value is of one. untried: a
+// value that was not tried is only dropped if there is no other.
+func (g *Grant) before(x Generation, untried bool) {
+	all := make([]Generation, 1, 1+len(g.Earlier))
+	all[0] = x
+	all = append(all, g.Earlier...)
+	if len(all) > Generations {
+		kept := -1
+		if !g.Authorized() {
+			kept = slices.IndexFunc(all, func(x Generation) bool { return x.Authorized() })
+		}
+		drop := -1
+		for i := range slices.Backward(all) {
+			tried := !untried || all[i].Source != FromOffer
+			if i != kept && (drop < 0 || tried) {
+				if drop = i; tried {
+					break
+				}
+			}
+		}
+		all = slices.Delete(all, drop, drop+1)
+	}
+	g.Earlier = all
+}
+
+// Merge adds the current value of other to g, and other's earlier values that were not tried. It
+// reports whether g has changed. The current value could not be stored when it came. It becomes the
+// current value of g if g has none, or if the customer has authorized again since g was revoked: a
+// revoked grant is not used, nor its earlier values. A revocation that came before the first value
+// stands, unless the value is of a later authorization.
+func (g *Grant) Merge(other *Grant) bool {
+	changed := g.Value == "" && g.mergeCurrent(other)
+	if g.Value != "" {
+		for _, x := range slices.Backward(other.Earlier) {
+			if x.Source == FromOffer && !g.Knows(x.Value) {
+				g.Shelve(x)
+				changed = true
+			}
+		}
+	}
+	return g.mergeCurrent(other) || changed
+}
+
+// Covers reports whether g knows all values that Merge would add from other.
+func (g *Grant) Covers(other *Grant) bool {
+	return g.Knows(other.Value) && !slices.ContainsFunc(other.Earlier, func(x Generation) bool {
+		return x.Source == FromOffer && !g.Knows(x.Value)
+	})
+}
+
+func (g *Grant) mergeCurrent(other *Grant) bool {
+	x, revoked := other.Generation, g.Revoked
+	if other.Revoked.After(revoked) {
+		revoked = other.Revoked
+	}
+	again := other.Live() && x.Authorized() && x.At.After(g.Revoked)
+	switch {
+	case x.Value == "":
+		return false
+	case g.Value == "", !g.Revoked.IsZero() && again:
+		if g.Replace(x); !again {
+			g.Revoked = revoked
+		}
+		return true
+	case g.Knows(x.Value):
+		return false
+	}
+	x.Source = FromOffer
+	g.Shelve(x)
+	return true
 }
 
 // grantVersion is the first byte of an encoded grant:

@@ -177,6 +177,83 @@ func TestGrantReplace(t *testing.T) {
 	}
 }
 
+// TestShelve adds an earlier value. The current one stays, and is not among the earlier ones.
+func TestShelve(t *testing.T) {
+	g := Grant{Generation: Generation{Value: "current", At: t0, Source: "put"}, Revoked: t0}
+	g.Shelve(Generation{Value: "late", At: t0, Source: FromOffer})
+	if all := g.All(); g.Value != "current" || g.Live() || len(all) != 2 || all[1].Value != "late" {
+		t.Errorf("got %q, live %v, %d values", string(g.Value), g.Live(), len(all))
+	}
+	g.Shelve(Generation{Value: "current", At: t0, Source: FromOffer})
+	if len(g.Earlier) != 1 {
+		t.Errorf("the current value is among the earlier ones: %d", len(g.Earlier))
+	}
+}
+
+// TestUntriedKept merges copies with several values that were not tried. They stay in place of
+// those that were, and so does the newest value of an authorization.
+func TestUntriedKept(t *testing.T) {
+	all := func(g *Grant) (all []string) {
+		for _, x := range g.All() {
+			all = append(all, string([]byte(x.Value))+" "+x.Source)
+		}
+		return all
+	}
+	gen := func(value, source string) Generation {
+		return Generation{Value: secret.Text(value), At: t0, Source: source}
+	}
+	for _, tc := range []struct{ g, other Grant }{
+		{
+			Grant{Generation: gen("r9", FromRotation), Earlier: []Generation{
+				gen("late8", FromOffer), gen("r7", FromRotation), gen("r6", FromRotation), gen("given", "event"),
+			}},
+			Grant{Generation: gen("x7", FromRotation), Earlier: []Generation{gen("y6", FromOffer), gen("r5", FromRotation)}},
+		},
+		{
+			Grant{Revoked: t0},
+			Grant{Generation: gen("r2", "event"), Earlier: []Generation{gen("late1", FromOffer)}},
+		},
+	} {
+		before := all(&tc.g)
+		if changed := tc.g.Merge(&tc.other); !changed || !tc.g.Covers(&tc.other) {
+			t.Errorf("%q: got %q, changed %v, which lacks some of %q", before, all(&tc.g), changed, all(&tc.other))
+		}
+		if len(before) > 1 && (!tc.g.Knows("late8") || !tc.g.Knows("given")) {
+			t.Errorf("%q: got %q", before, all(&tc.g))
+		}
+		if tc.g.Merge(&tc.other) {
+			t.Errorf("%q: a second merge changes it", before)
+		}
+	}
+	g := Grant{Generation: gen("r1", FromRotation), Earlier: []Generation{gen("given", "event")}}
+	for _, value := range []string{"a", "b", "c", "d"} {
+		g.Shelve(gen(value, FromOffer))
+	}
+	if g.Knows("a") || !g.Knows("d") || !g.Knows("given") || len(g.Earlier) != Generations {
+		t.Errorf("got %q", all(&g))
+	}
+}
+
+// TestAuthorizationKept: the newest value of an authorization stays among the earlier ones, however
+// often it has been replaced. An older one is dropped like any other.
+func TestAuthorizationKept(t *testing.T) {
+	var g Grant
+	g.Replace(Generation{Value: "older", At: t0, Source: "put"})
+	g.Replace(Generation{Value: "given", At: t0, Source: "event"})
+	for i := range 8 {
+		value := secret.Text(string(rune('a' + i)))
+		if g.Replace(Generation{Value: value, At: t0, Source: FromRotation}); i%2 == 1 {
+			g.Shelve(Generation{Value: value + value, At: t0, Source: FromOffer})
+		}
+		if g.Value != value || !g.Knows("given") || len(g.Earlier) > Generations {
+			t.Errorf("after %d: %q, given is known: %v, %d earlier", i, string(g.Value), g.Knows("given"), len(g.Earlier))
+		}
+	}
+	if g.Knows("older") || g.Earlier[0].Value != "hh" || g.Earlier[1].Value != "g" {
+		t.Errorf("older is known: %v, the newest earlier ones are %q, %q", g.Knows("older"), string(g.Earlier[0].Value), string(g.Earlier[1].Value))
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for i, r := range samples() {
 		f.Add(i, r.Value)
@@ -196,4 +273,47 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%s: not stable: %s", r.Table, d)
 		}
 	})
+}
+
+// TestMerge merges a grant with another that could not be stored when it came. The customer's last
+// word decides whether the result can be used.
+func TestMerge(t *testing.T) {
+	at := func(s int64) time.Time { return time.Unix(1000+s, 0) }
+	for _, tc := range []struct {
+		name          string
+		value         secret.Text // stored
+		revoked       int64       // the stored one; zero: it is not
+		source        string
+		otherRevoked  int64
+		current       secret.Text
+		live, earlier bool
+	}{
+		{"none stored", "", 0, "event", 0, "new", true, false},
+		{"none stored, revoked before", "", 4, "event", 0, "new", true, false},
+		{"none stored, revoked since", "", 6, "event", 0, "new", false, false},
+		{"none stored, the other revoked", "", 0, "event", 6, "new", false, false},
+		{"one stored", "old", 0, "event", 0, "old", true, true},
+		{"revoked before", "old", 4, "event", 0, "new", true, false},
+		{"revoked before, the same value", "new", 4, "event", 0, "new", true, false},
+		{"revoked at the same time", "old", 5, "event", 0, "old", false, true},
+		{"revoked since", "old", 6, "event", 0, "old", false, true},
+		{"revoked before, rotated", "old", 4, FromRotation, 0, "old", false, true},
+		{"revoked before, not dated", "old", 4, FromOffer, 0, "old", false, true},
+		{"both revoked", "old", 4, "event", 6, "old", false, true},
+	} {
+		g, other := Grant{Name: "g"}, Grant{Name: "g"}
+		g.Replace(Generation{Value: tc.value, At: at(0), Source: "put"})
+		other.Replace(Generation{Value: "new", At: at(5), Source: tc.source})
+		if tc.revoked != 0 {
+			g.Revoked = at(tc.revoked)
+		}
+		if tc.otherRevoked != 0 {
+			other.Revoked = at(tc.otherRevoked)
+		}
+		g.Merge(&other)
+		earlier := len(g.Earlier) > 0 && g.Earlier[0].Value == "new" && g.Earlier[0].Source == FromOffer
+		if g.Value != tc.current || g.Live() != tc.live || earlier != tc.earlier {
+			t.Errorf("%s: got %+v", tc.name, g)
+		}
+	}
 }
