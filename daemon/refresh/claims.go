@@ -61,13 +61,14 @@ func (cs *claims) of(name string) record.Claim {
 // doubtful reports whether the last call for name may have replaced the value, and had no answer.
 func (cs *claims) doubtful(name string) bool { return cs.of(name).State == record.Doubtful }
 
-// doubts returns the claims that are in doubt.
-func (cs *claims) doubts() (all []record.Claim) {
+// doubts returns the claims that are in doubt, by name.
+func (cs *claims) doubts() map[string]record.Claim {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for _, c := range cs.known {
+	all := map[string]record.Claim{}
+	for name, c := range cs.known {
 		if c.State == record.Doubtful {
-			all = append(all, c)
+			all[name] = c
 		}
 	}
 	return all

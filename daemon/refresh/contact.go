@@ -2,7 +2,6 @@ package refresh
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"tokend/daemon/clock"
@@ -35,7 +34,7 @@ const (
 // the peers out of reach, that takes a walk through all entries now and then.
 func (e *Engine) keepContact(ctx context.Context) {
 	unconfirmed, walked := false, clock.Instant(0)
-	var doubts []record.Claim
+	var doubts map[string]record.Claim
 	for e.pause(ctx, contactEvery) {
 		now := e.clock.Now()
 		apart := now.Sub(e.cfg.Peers.Confirmed())
@@ -77,10 +76,10 @@ func (e *Engine) review(ctx context.Context, apart bool) {
 // remind raises doubts again that are as old as before at least, and returns all there are. A value
 // that a host has fetched without a claim puts the next call off, and does not end the doubt. Nor
 // does it end because no call could be made when it was raised.
-func (e *Engine) remind(before []record.Claim) (all []record.Claim) {
+func (e *Engine) remind(before map[string]record.Claim) (all map[string]record.Claim) {
 	all = e.claims.doubts()
-	for _, c := range all {
-		if !slices.Contains(before, c) {
+	for name, c := range all {
+		if before[name] != c {
 			continue
 		}
 		en := e.index.get(c.Name)

@@ -104,3 +104,24 @@ func TestDoubtAfterNoCall(t *testing.T) {
 		r.Follow(record.Record{Table: record.Claims, Key: app, Revision: 13})
 	})
 }
+
+// TestManyDoubts: an outage of WeChat leaves every customer's token in doubt. A look at all doubts
+// takes time in proportion to their number.
+func TestManyDoubts(t *testing.T) {
+	e, err := New(Config{Store: newDisk(), Catalog: specs()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 30_000
+	for i := range n {
+		name := customer(fmt.Sprintf("wx%08d", i), "access_token")
+		e.claims.note(name, record.Claim{Name: name, Table: record.Credentials, State: record.Doubtful, Host: "there", Tries: 1})
+	}
+	began := time.Now()
+	if all := e.remind(e.remind(nil)); len(all) != n {
+		t.Errorf("%d doubts", len(all))
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("took %v", took)
+	}
+}
