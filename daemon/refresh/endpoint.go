@@ -259,18 +259,19 @@ func (e *Engine) writeEndpointOnce(o *endpoint) error {
 	return e.cfg.Store.Put(context.Background(), r)
 }
 
-// followEndpoint puts the stored hold r of an endpoint in force, unless a hold of this host's own
-// lasts longer.
+// followEndpoint puts the stored hold r of an endpoint in force, if it is of the settings in force,
+// unless a hold of this host's own lasts longer.
 func (e *Engine) followEndpoint(r record.Record) error {
 	owner := endpointOwner(r.Key)
-	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil {
+	onboarding, err := (*e.catalog.Load()).Onboarding(owner)
+	if err != nil {
 		return nil // of an owner that other hosts have
 	}
 	var h *hold
 	if r.Value != nil {
 		stored, err := record.DecodeHold(r)
-		if err != nil {
-			return err
+		if err != nil || stored.Settings != e.settings(onboarding.Parent) {
+			return err // or of a host with another secret
 		}
 		if h = e.keptHold(stored); h.local() {
 			return nil
