@@ -197,10 +197,21 @@ func (e *Engine) resumed(r record.Hold, spec *Spec) *hold {
 	if h.until == never && !e.awaits(spec, h) {
 		h.toOperator()
 	}
-	if e.lifted(h, spec) {
+	if e.lifted(h, spec) || e.outlived(h, spec) {
 		h.until = min(h.until, instantOf(e.clock.Now()))
 	}
 	return h
+}
+
+// outlived reports whether h, which is stored, is because of a grant that has been changed since.
+// The host that has changed it need not have known of h.
+func (e *Engine) outlived(h *hold, spec *Spec) bool {
+	if e.cfg.Peers == nil || h.reason != credential.Reauth || spec.Grant == "" {
+		return false
+	}
+	refused, err := e.cfg.Store.Get(record.Holds, spec.Name)
+	grant, err2 := e.cfg.Store.Get(record.Grants, spec.Grant)
+	return err == nil && err2 == nil && grant.Revision > refused.Revision
 }
 
 // keepTally returns the durable form of t.
