@@ -100,8 +100,9 @@ var (
 	// ErrApart means that the store of all hosts cannot be used now.
 	ErrApart = errors.New("the shared store cannot be used")
 
-	// ErrUnconfirmed means that a record is stored on this host only so far.
-	ErrUnconfirmed = errors.New("stored on this host only so far")
+	// ErrUnconfirmed means that the store of all hosts has not confirmed a write. What is stored on
+	// this host then depends on the method: see Peers and Claim. A Put of a Store stores nothing.
+	ErrUnconfirmed = errors.New("the shared store has not confirmed the write")
 )
 
 // putter stores records: a Store, or a claim.

@@ -227,14 +227,23 @@ const unreachable = "etcd unreachable"
 
 // apartReply returns the error for clients of a call that was not made because of err.
 func apartReply(err error) *credential.Error {
-	reason := unreachable
-	if a, ok := errors.AsType[*ApartError](err); ok {
-		reason = a.Reason
+	return apartError(err, func(reason string) string {
+		return "no call made: " + reason + ", and rotating tokens are not fetched without etcd"
+	})
+}
+
+// apartError returns the error for clients of err. explain adds what that means for the client,
+// unless etcd answers: then its error is enough.
+func apartError(err error, explain func(reason string) string) *credential.Error {
+	a, ok := errors.AsType[*ApartError](err)
+	if !ok {
+		a = &ApartError{unreachable}
 	}
-	if !refusesWrites(&ApartError{reason}) {
-		reason = "no call made: " + reason + ", and rotating tokens are not fetched without etcd"
+	text := a.Reason
+	if !refusesWrites(a) {
+		text = explain(text)
 	}
-	return &credential.Error{Reason: credential.Unreachable, RetryAfter: apartPause, Message: reason}
+	return &credential.Error{Reason: credential.Unreachable, RetryAfter: apartPause, Message: text}
 }
 
 // refusesWrites reports whether the store of all hosts answers, and refuses writes.

@@ -99,14 +99,7 @@ func (e *Engine) lastThird(x *exchange) bool {
 
 // unusedReply returns the error for a client whose code was not used because of err.
 func unusedReply(err error) *credential.Error {
-	reason := unreachable
-	if a, ok := errors.AsType[*ApartError](err); ok {
-		reason = a.Reason
-	}
-	if !refusesWrites(&ApartError{reason}) {
-		reason += ": the code was not used"
-	}
-	return &credential.Error{Reason: credential.Unreachable, RetryAfter: apartPause, Message: reason}
+	return apartError(err, func(reason string) string { return reason + ": the code was not used" })
 }
 
 // endCode ends what there is of x, which is over: its claim and its record. Nobody tries it again.
