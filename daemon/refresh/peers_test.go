@@ -190,11 +190,12 @@ func (c *permission) Land(ctx context.Context, recs ...record.Record) error {
 
 func (c *permission) Give(_ context.Context, sent bool) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.open--
 	c.gives = append(c.gives, sent)
-	if c.give != nil {
-		return c.give()
+	give := c.give
+	c.mu.Unlock()
+	if give != nil {
+		return give()
 	}
 	return nil
 }

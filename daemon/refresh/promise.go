@@ -49,36 +49,50 @@ func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secre
 	}
 	end := instantOf(e.clock.At(until))
 	return e.outlast(ctx, func() error {
-		settled, err := e.noteCode(ctx, x, e.keepCode(&note, end))
+		kept, err := e.noteCode(ctx, x, e.keepCode(&note, end))
 		if err != nil {
 			e.codes.drop(x)
 			return fmt.Errorf("keep an authorization code: %w", err)
 		}
-		if settled {
-			return e.acknowledge(ctx, x)
+		if kept != nil {
+			return e.acknowledge(ctx, kept)
 		}
 		note.tried = make(chan struct{})
 		return e.promise(ctx, x, &note, end)
 	})
 }
 
-// noteCode writes r, the record of x. settled reports that another host has written one, or has
-// exchanged the code, and x is promised here, too.
-func (e *Engine) noteCode(ctx context.Context, x *exchange, r record.Record) (settled bool, err error) {
+// noteCode writes r, the record of x. Where another host has written one, or has exchanged the
+// code, it returns the exchange that is promised here, too, or settled.
+func (e *Engine) noteCode(ctx context.Context, x *exchange, r record.Record) (kept *exchange, err error) {
 	for round := 1; ; round++ {
 		end, err := e.locks.lock(ctx, r.Key)
 		if err != nil {
-			return false, err
+			return nil, err
+		}
+		if settled := e.codes.settled(r.Key); settled != nil {
+			end()
+			return settled, nil
 		}
 		err = e.cfg.Store.Put(ctx, r)
 		end()
 		if err == nil || !e.renewed(err, round) {
-			return false, notStored(err)
+			return nil, notStored(err)
 		}
 		if e.codes.has(x) {
-			return true, nil
+			return x, nil
 		}
 	}
+}
+
+// settled returns the exchange of the code under key if it is settled, or nil.
+func (cs *codes) settled(key string) *exchange {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if x := cs.known[key]; x != nil && x.settledLocked() {
+		return x
+	}
+	return nil
 }
 
 // has reports whether x is promised or settled: nothing is to be written of it.
@@ -190,12 +204,17 @@ func (e *Engine) orExpected(en *entry, err error) error {
 	return err
 }
 
-// writeCode writes how x stands, which was promised until until.
+// writeCode writes how x stands, which was promised until until. Where another host has ended x,
+// the code would take the place of what it was exchanged for.
 func (e *Engine) writeCode(x *exchange, until clock.Instant) {
 	end, _ := e.locks.lock(context.Background(), x.key)
 	e.codes.mu.Lock()
-	r := e.keepCode(x, until)
+	over, r := x.ended, e.keepCode(x, until)
 	e.codes.mu.Unlock()
+	if over {
+		end()
+		return
+	}
 	err := e.cfg.Store.Put(context.Background(), r)
 	end()
 	if err != nil && !e.renewed(err, 1) { // what another host has written of it will do

@@ -162,8 +162,8 @@ func (e *Engine) urgent(x *exchange) bool {
 // tryAgain waits for x's next try, or for what x lacks, and notes that the
 // try is being made; false: the engine is stopping.
 func (e *Engine) tryAgain(x *exchange) bool {
-	if x.next > e.clock.Now() && !e.codes.paused(x) {
-		e.pauseOn(x)
+	if x.next > e.clock.Now() && !e.codes.paused(x) && (e.cfg.Peers == nil || x.tries > 1) {
+		e.pauseOn(x) // else another host has just got it, and it has not failed yet
 	}
 	wait := max(x.next.Sub(e.clock.Now()), 0)
 	var woken <-chan struct{}

@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"tokend/daemon/clock"
@@ -162,6 +163,7 @@ func (e *Engine) forgo(key string) {
 // followSpent takes over that the stored code r was exchanged.
 func (e *Engine) followSpent(r record.Record) error {
 	if r.Value == nil {
+		e.codes.forgetSpent(r.Key)
 		return nil
 	}
 	spent, err := e.keptSpent(r)
@@ -183,6 +185,16 @@ func (e *Engine) followSpent(r record.Record) error {
 		e.codes.spent = append(e.codes.spent, spent)
 	}
 	return nil
+}
+
+// forgetSpent forgets the exchanged code under key, whose record another host has deleted.
+func (cs *codes) forgetSpent(key string) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if x := cs.known[key]; x != nil && x.forget != 0 && x.ended {
+		delete(cs.known, key)
+	}
+	cs.spent = slices.DeleteFunc(cs.spent, func(x *exchange) bool { return x.key == key })
 }
 
 // settle stops the tries of x, which is over.

@@ -288,6 +288,76 @@ func TestCodeAtTwoHosts(t *testing.T) {
 	})
 }
 
+// TestEndedCodeNotWritten: another host ends a code before this host writes how it stands. The
+// code must not replace what is stored of it: it would stay, and another event with it could cost a
+// call.
+func TestEndedCodeNotWritten(t *testing.T) {
+	for name, ended := range map[string]func(r *rig) record.Record{
+		"settled": (*rig).spentRecord,
+		"given up": func(r *rig) record.Record {
+			return record.Record{Table: record.Codes, Key: r.fingerprints.code(platform, "code-of-wxa"), Revision: 9}
+		},
+	} {
+		t.Run(name+" while the claim is given back", func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p, wx := &peers{}, newPlatform("wxa")
+				calls := wx.counted(func() error {
+					return &fetchers.TransportError{Endpoint: "/exchange", Err: errors.New("reset"), Sent: true}
+				})
+				r := sharedPlatform(t, p, wx)
+				p.set(func() {
+					p.give = func() error {
+						p.set(func() { p.write = noCode(t) })
+						r.Follow(ended(r))
+						return ErrUnconfirmed
+					}
+				})
+				r.mustAccept("wxa", "code-of-wxa", time.Hour)
+				time.Sleep(time.Hour)
+				if len(p.given()) != 1 || calls() != 1 {
+					t.Errorf("given back %v, %d calls", p.given(), calls())
+				}
+			})
+		})
+	}
+	t.Run("settled while it is accepted", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			p, wx := &peers{}, newPlatform("wxa")
+			calls := wx.counted(nil)
+			r := sharedPlatform(t, p, wx)
+			p.set(func() { p.write = noCode(t) })
+			spent := r.spentRecord()
+			end, _ := r.locks.lock(t.Context(), spent.Key) // as Follow does
+			accepted := make(chan error)
+			go func() {
+				accepted <- r.AcceptFrom(t.Context(), platform, "wxa", "code-of-wxa", time.Now(), time.Now().Add(time.Hour))
+			}()
+			synctest.Wait()
+			if err := r.followSpent(spent); err != nil {
+				t.Error(err)
+			}
+			end()
+			if err := <-accepted; err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			if calls() != 0 {
+				t.Errorf("%d calls", calls())
+			}
+		})
+	})
+}
+
+// noCode is a write of peers that stores no code.
+func noCode(t *testing.T) func(int, []record.Record) error {
+	return func(_ int, recs []record.Record) error {
+		if recs[0].Table == record.Codes && recs[0].Value != nil {
+			t.Error("the code is written")
+		}
+		return nil
+	}
+}
+
 // TestUnreadValueReplaced: a customer has withdrawn the authorization and has authorized again. A
 // value of the first grant, which other hosts serve and nobody has read here, is fetched again,
 // also if another host stores it again with other times.
