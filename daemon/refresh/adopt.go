@@ -3,7 +3,6 @@ package refresh
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
@@ -44,7 +43,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding,
 		default:
 			readmit(g, next, now)
 		}
-		a.with = append(slices.Clip(spent), record.Record{Table: record.Codes, Key: x.key})
+		a.with = []record.Record{spent, {Table: record.Codes, Key: x.key}}
 		if first != nil && g.Live() {
 			a.with = append(a.with, e.keep(token, "", first))
 		}

@@ -234,6 +234,7 @@ func TestExchangedCodesBounded(t *testing.T) {
 			if _, err := r.Exchange(t.Context(), platform, secret.Text(fmt.Sprintf("code-of-wx%d", i))); err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait() // older ones are deleted afterwards
 		}
 		for i := range codesKnown + 10 {
 			exchange(i)

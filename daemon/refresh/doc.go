@@ -217,6 +217,7 @@
 //		amend.go        changes of several names
 //		give.go         grants that are given and taken back
 //		code.go         authorization codes
+//		spent.go        codes that were exchanged
 //		redeem.go       the exchange of a code
 //		adopt.go        what an exchange has brought
 //		shared_codes.go codes of which other hosts know, too

@@ -85,6 +85,7 @@ func (e *Engine) endTry(x *exchange, onboarding *Onboarding, p *permit, err erro
 		if promised {
 			e.dropCode(x) // also if it was promised while the grant was written
 		}
+		e.retireSpent()
 		return true
 	}
 	told, class, wait, passing := e.classify(x, onboarding, err)
