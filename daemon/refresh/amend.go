@@ -250,6 +250,7 @@ func (e *Engine) prepare(a *amendment, s storedGrant) (recs []record.Record, err
 		return nil, nil
 	}
 	recs = slices.Clone(a.with)
+	revives := e.cfg.Peers != nil && !s.Revoked.IsZero() && a.after.Live()
 	for _, name := range a.dependants {
 		if !a.ends && !a.frees || !a.applies && !a.again {
 			break
@@ -258,7 +259,7 @@ func (e *Engine) prepare(a *amendment, s storedGrant) (recs []record.Record, err
 		if r, err := e.cfg.Store.Get(record.Holds, name); err != nil || r.Value != nil {
 			recs = append(recs, record.Record{Table: record.Holds, Key: name})
 		}
-		if a.ends {
+		if a.ends || revives && a.isDead(name) {
 			recs = append(recs, withoutValue(name)...)
 		}
 	}
@@ -267,6 +268,16 @@ func (e *Engine) prepare(a *amendment, s storedGrant) (recs []record.Record, err
 		recs = slices.Concat(e.grants.owed(a.grant), recs, []record.Record{a.after.Encode()})
 	}
 	return recs, nil
+}
+
+// isDead reports whether a value of name is stored, although the authorization that it was fetched
+// with was withdrawn: it came back with a backup of etcd. What a writes itself is not dead.
+func (a *amendment) isDead(name string) bool {
+	if slices.ContainsFunc(a.with, func(r record.Record) bool { return r.Table == record.Credentials && r.Key == name }) {
+		return false
+	}
+	r, err := a.engine.cfg.Store.Get(record.Credentials, name)
+	return err == nil && r.Value != nil
 }
 
 // release ends the holds of what lives by a grant that has just been given. Their records are

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -142,47 +141,6 @@ func (e *Engine) takeListed(name string, used secret.Text, next record.Generatio
 	}
 	grant, err := e.live(name)
 	return grant.Value, err
-}
-
-// takeOffered puts the newest grant in force that came with an answer which could not be stored in
-// time, in place of the grant that WeChat has refused. It reports whether there is one.
-func (x *fetch) takeOffered() bool {
-	e, name, used := x.engine, x.spec.Grant, x.grant
-	if name == "" {
-		return false
-	}
-	grant, err := e.grants.get(name)
-	i := newestOffer(&grant)
-	if err != nil || i < 0 {
-		return false
-	}
-	next := grant.Earlier[i]
-	next.Source = fromRotation
-	a := &amendment{grant: name, frees: true, then: func() {}}
-	a.apply = func(g *record.Grant) bool {
-		i := newestOffer(g)
-		if !g.Live() || g.Value != used || i < 0 || g.Earlier[i].Value != next.Value {
-			return false
-		}
-		g.Earlier = slices.Delete(slices.Clone(g.Earlier), i, i+1)
-		g.Replace(next)
-		return true
-	}
-	if err := e.amend(context.Background(), a); err != nil {
-		e.log.Error("cannot use a grant of an earlier answer in place of a refused one", "name", name, "error", err)
-		return false
-	}
-	if a.applies {
-		e.log.Warn("a refused grant was replaced by the grant of an earlier answer", "name", name)
-	}
-	x.grant = a.after.Value
-	return x.grant != used
-}
-
-// newestOffer returns the index of the newest of g's earlier generations that came with an answer
-// which could not be stored in time; less than zero if there is none.
-func newestOffer(g *record.Grant) int {
-	return slices.IndexFunc(g.Earlier, func(x record.Generation) bool { return x.Source == fromOffer && x.Value != g.Value })
 }
 
 // knows reports whether value is none, or one of g's, in force or earlier.

@@ -209,6 +209,7 @@
 //		permit.go       what other hosts allow a flight
 //		parent.go       dead values of parents, and children that wait for another
 //		land.go         end of a flight that has brought a value
+//		late_grant.go   grants of late answers, if WeChat refuses the one in force
 //		fail.go         end of a flight that has not
 //		host.go         bounds of a host: places, budgets, address list
 //		endpoint.go     endpoints that the customers of an owner share

@@ -10,7 +10,6 @@ import (
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
 	"tokend/fetchers"
-	"tokend/fetchers/secret"
 )
 
 // fail takes over a failure: what is valid stays served, and what must not be asked
@@ -115,7 +114,7 @@ type verdict struct {
 // made, the hold continues, and judge returns the reply instead.
 func (x *fetch) judge(err error) (v verdict, reply *credential.Error) {
 	e, en, wall := x.engine, x.en, x.engine.clock.Time()
-	superseded := e.superseded(x.spec, x.grant)
+	superseded := x.superseded(x.refusesGrant(err))
 	v.now = e.clock.Now()
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -187,14 +186,15 @@ func (v *verdict) reply(gone *credential.Error, err error) *credential.Error {
 	return held
 }
 
-// superseded reports whether another grant is in force than used, which was refused. The
-// grant's name is locked.
-func (e *Engine) superseded(spec *Spec, used secret.Text) bool {
-	if spec.Grant == "" {
+// superseded reports whether another grant is in force than that of the call, or, if WeChat has
+// refused it, whether the grant of a late answer has come that was not tried. The grant's name is
+// locked.
+func (x *fetch) superseded(refused bool) bool {
+	if x.spec.Grant == "" {
 		return false
 	}
-	grant, err := e.grants.get(spec.Grant)
-	return err == nil && grant.Live() && grant.Value != used
+	grant, err := x.engine.grants.get(x.spec.Grant)
+	return err == nil && grant.Live() && (grant.Value != x.grant || refused && x.newestLate(&grant) >= 0)
 }
 
 // holdFor returns the hold that err calls for, and whether it is kept over

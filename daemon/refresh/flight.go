@@ -72,8 +72,15 @@ type fetch struct {
 	spec          *Spec
 	parent, grant secret.Text
 	force         bool
-	got           answer
-	attempt       credential.Attempt
+
+	// refused is the grant in force that WeChat has refused, and tried are the grants of late
+	// answers that were tried in its place, the last one last.
+	refused secret.Text
+	tried   []secret.Text
+
+	stood   *cached // when the last call was sent
+	got     answer
+	attempt credential.Attempt
 
 	permit permit // of the other hosts
 }
@@ -96,8 +103,10 @@ func (x *fetch) run() {
 		x.fail(err)
 	case x.spec.Policy.PerAsk:
 		x.handOver()
+		x.putLateInForce()
 	default:
 		x.land()
+		x.putLateInForce()
 	}
 }
 
@@ -139,8 +148,11 @@ func (x *fetch) request() (err error) {
 	}
 	defer func() { x.parent = w.had }()
 	err = e.ask(x.ctx, w, x.call)
-	for grantRefused(err) != nil && x.takeOffered() {
+	for x.refusesGrant(err) && x.tryLate() {
 		err = e.ask(x.ctx, w, x.call)
+	}
+	if err != nil && len(x.tried) > 0 {
+		x.grant = x.refused
 	}
 	refusal := grantRefused(err)
 	if refusal == nil || spec.Platform == "" {
@@ -161,6 +173,17 @@ func grantRefused(err error) *fetchers.APIError {
 		return refusal
 	}
 	return nil
+}
+
+// refusesGrant reports whether err is WeChat's refusal of the grant of the call, final or not. The
+// calls for tickets are made with a token alone.
+func (x *fetch) refusesGrant(err error) bool {
+	refusal, ok := errors.AsType[*fetchers.APIError](err)
+	if !ok || x.spec.Grant == "" || refusal.Reaction != fetchers.GrantRefused && refusal.Reaction != fetchers.Reauthorize {
+		return false
+	}
+	parent, err := x.engine.lookup(x.spec.Parent)
+	return x.spec.Parent == "" || err == nil && parent.Grant != x.spec.Grant
 }
 
 // wants is what a call needs: the value of parent, "" for none. While WeChat is busy, it is tried

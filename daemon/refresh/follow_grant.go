@@ -1,6 +1,8 @@
 package refresh
 
 import (
+	"slices"
+
 	"tokend/daemon/credential"
 	"tokend/daemon/record"
 )
@@ -16,7 +18,7 @@ func (f *followed) grant(r record.Record, before *storedGrant) error {
 	if err != nil {
 		return err
 	}
-	e.grants.follow(after)
+	after = e.grants.follow(after)
 	if before.err == nil && string(before.Encode().Value) == string(r.Value) {
 		return nil
 	}
@@ -32,15 +34,42 @@ func (f *followed) grant(r record.Record, before *storedGrant) error {
 			gone = append(gone, withoutValue(d)...)
 		}
 		return e.deleteRecords(gone)
-	case after.Live() && (!before.Live() || after.Value != before.Value && after.Source != fromRotation):
+	case after.Live() && (!before.Live() || after.Value != before.Value && authorizedSince(&before.Grant, &after)):
 		e.release(dependants)
 		if err := e.followAuthorization(r, dependants); err != nil {
 			return err
 		}
 		e.log.Info("grant stored", "name", name, "source", after.Source)
 		e.watchers.tell(credential.Listing{Name: name, State: credential.Fresh})
+	case after.Live():
+		e.retry(dependants)
 	}
 	return nil
+}
+
+// authorizedSince reports whether the value of after, or one before it, is of an authorization that
+// before lacks. WeChat may have replaced that value since.
+func authorizedSince(before, after *record.Grant) bool {
+	return after.Authorized() || slices.ContainsFunc(after.Earlier, func(x record.Generation) bool {
+		return x.Authorized() && !before.Knows(x.Value)
+	})
+}
+
+// retry ends the holds of dependants that are because of their grant, which has changed: the grant
+// of a late answer may be behind it now.
+func (e *Engine) retry(dependants []string) {
+	now := e.clock.Now()
+	for _, name := range dependants {
+		en := e.index.get(name)
+		if en == nil {
+			continue
+		}
+		en.mu.Lock()
+		if en.hold != nil && en.hold.reason == credential.Reauth && !en.hold.derived {
+			e.applyLocked(en, holdDropped{}, now)
+		}
+		en.mu.Unlock()
+	}
 }
 
 // followAuthorization makes due what was fetched before the grant r of a new authorization was
@@ -81,21 +110,20 @@ func (e *Engine) outdateEntry(en *entry) {
 	}
 }
 
-// follow notes that grant is stored. A grant that the store has refused is not lost: it becomes an
-// earlier generation. The peers keep a grant that they are about to store.
-func (g *grantStore) follow(grant record.Grant) {
+// follow notes that grant is stored, and returns what is in force. A grant that the store has
+// refused is not lost: see [record.Grant.Merge]. The peers keep a grant that they are about to
+// store.
+func (g *grantStore) follow(grant record.Grant) (inForce record.Grant) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if lacking, ok := g.unsaved[grant.Name]; ok {
 		delete(g.unsaved, grant.Name)
 		unknown := !knows(&grant, lacking.Value)
-		if unknown {
-			lacking.Source = fromOffer
-			grant.Shelve(lacking.Generation)
-		}
-		if !lacking.pending && (unknown || len(lacking.with) > 0) {
+		changed := !lacking.pending && grant.Merge(&lacking.Grant)
+		if !lacking.pending && (unknown || changed || len(lacking.with) > 0) {
 			g.unsaved[grant.Name] = unsavedGrant{Grant: grant, with: lacking.with}
 		}
 	}
 	g.noteLocked(grant.Name)
+	return grant
 }

@@ -25,12 +25,14 @@ func TestFollowedAuthorization(t *testing.T) {
 		unread bool // no client has requested the token in this run
 		calls  int  // after the grant has come
 		want   string
+		before record.Generation // of theirs
 	}{
-		{"read", fromEvent, false, false, false, 1, "of theirs"},
-		{"unread", fromExchange, false, false, true, 1, "of theirs"},
-		{"under way", fromPut, false, true, false, 1, "of theirs"},
-		{"with a token", fromEvent, true, false, false, 0, "theirs"},
-		{"rotated", fromRotation, false, false, false, 0, "of mine"},
+		{"read", fromEvent, false, false, false, 1, "of theirs", record.Generation{}},
+		{"unread", fromExchange, false, false, true, 1, "of theirs", record.Generation{}},
+		{"under way", fromPut, false, true, false, 1, "of theirs", record.Generation{}},
+		{"with a token", fromEvent, true, false, false, 0, "theirs", record.Generation{}},
+		{"rotated", fromRotation, false, false, false, 0, "of mine", record.Generation{Value: "mine", Source: fromPut}},
+		{"rotated since", fromRotation, false, false, false, 1, "of theirs", record.Generation{Value: "unseen", Source: fromEvent}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -57,6 +59,9 @@ func TestFollowedAuthorization(t *testing.T) {
 				}
 				before := wx.token.count()
 				theirs := record.Grant{Name: grant, Generation: record.Generation{Value: "theirs", At: time.Now(), Source: tc.source}, Number: 9}
+				if tc.before.Value != "" {
+					theirs.Earlier = []record.Generation{tc.before}
+				}
 				recs := []record.Record{theirs.Encode()}
 				recs[0].Revision = 1000
 				if tc.with {
@@ -146,4 +151,65 @@ func TestRevocationFollowedUnread(t *testing.T) {
 		_, err := r.get(name)
 		mustReason(t, err, credential.Reauth)
 	})
+}
+
+// TestAuthorizationNotRevokedByOld: a customer has authorized again, and the grant is not stored
+// yet. A change of the stored grant, which was revoked before, arrives. The new one stays in force.
+func TestAuthorizationNotRevokedByOld(t *testing.T) {
+	name := customer("wxa", "refresh_token")
+	bubble(t, func(t *testing.T) {
+		p, wx := &peers{}, newPlatform("wxa")
+		r := startPeers(t, p, Config{Catalog: wx.catalog()})
+		theirs := record.Grant{Name: name, Generation: record.Generation{Value: "old", At: time.Now(), Source: fromPut}, Revoked: time.Now(), Number: 9}
+		follow := func(revision int64) {
+			theirs.Number++
+			rec := theirs.Encode()
+			rec.Revision = revision
+			r.Follow(rec)
+		}
+		follow(1000)
+		time.Sleep(time.Minute)
+		r.grants.hold(record.Grant{Name: name, Generation: record.Generation{Value: "new", At: time.Now(), Source: fromEvent}})
+		follow(1001)
+		if g, err := r.grants.live(name); err != nil || g.Value != "new" {
+			t.Errorf("got %+v, %v", g, err)
+		}
+		theirs.Revoked = time.Now().Add(time.Minute)
+		follow(1002)
+		if g, err := r.grants.live(name); err == nil {
+			t.Errorf("live after another revocation: %+v", g)
+		}
+	})
+}
+
+// TestRestoredValueOfWithdrawn: after the customer has withdrawn the authorization, etcd is
+// restored from a backup, and with it the values of before. The customer authorizes again at this
+// host. None of those values is served.
+func TestRestoredValueOfWithdrawn(t *testing.T) {
+	grant, ticket := customer("wxa", "refresh_token"), customer("wxa", "jsapi_ticket")
+	for _, by := range []string{"code", "put"} {
+		t.Run(by, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := sharedPlatform(t, &peers{}, newPlatform("wxa"))
+				r.mustPut(grant, "mine")
+				restored := []record.Record{r.theirs(ticket, "dead", twoHours, 7), r.theirs(customer("wxa", "access_token"), "dead", twoHours, 7)}
+				time.Sleep(time.Second)
+				if err := r.Revoke(t.Context(), grant, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				r.Follow(restored...)
+				time.Sleep(time.Second)
+				if by == "put" {
+					r.mustPut(grant, "next")
+				} else if _, err := r.exchangeIn(time.Minute); err != nil {
+					t.Fatal(err)
+				}
+				for _, rec := range restored {
+					if got := r.mustGet(rec.Key); got == "dead" {
+						t.Errorf("%s: got %s", rec.Key, got)
+					}
+				}
+			})
+		})
+	}
 }

@@ -21,9 +21,10 @@ const (
 	fromPut      = "put"
 	fromExchange = "exchange"
 	fromEvent    = "event" // of a code that WeChat has sent
-	fromRotation = "rotation"
+	fromRotation = record.FromRotation
 	fromList     = "list"
 	fromOffer    = record.FromOffer
+	fromAnswer   = record.FromAnswer // STATUS shows fromRotation
 )
 
 // grantStore keeps what customers gave once. They stay on disk, not in memory: a
@@ -272,18 +273,31 @@ func future(a, b, now time.Time) bool { return a.Sub(b) > tolerance && a.Sub(now
 
 // authorized returns when the customer gave the authorization that g lives by. A rotation is
 // WeChat's doing, not the customer's: it is no later word. If only rotations are stored, the
-// authorization was in force when the oldest of them was made, and that is long ago.
+// authorization was in force when the oldest of them was made, and that is long ago. What came late
+// is stored before what is newer: the newest counts.
 func authorized(g *record.Grant) time.Time {
-	var at time.Time
-	for _, v := range append([]record.Generation{g.Generation}, g.Earlier...) {
-		if at = v.At; v.Source != fromRotation {
-			return at
+	var at, late time.Time
+	for _, v := range g.All() {
+		at = v.At
+		switch v.Source {
+		case fromRotation:
+		case fromOffer, fromAnswer:
+			late = lastOf(late, at)
+		default:
+			return lastOf(late, at)
 		}
 	}
 	if len(g.Earlier) < record.Generations {
-		return time.Time{}
+		return late
 	}
-	return at
+	return lastOf(late, at)
+}
+
+func lastOf(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // tolerance is how far a message's own time may be from the host's.
@@ -318,6 +332,9 @@ func (g *grantStore) status(spec Spec, m fingerprinter) (credential.Status, erro
 		return credential.Status{}, err
 	}
 	s := credential.Status{Listing: credential.Listing{Name: spec.Name}, Kind: spec.Policy.Word, Durable: !g.lacks(spec.Name), Source: grant.Source}
+	if s.Source == fromAnswer {
+		s.Source = fromRotation // to its readers, WeChat has replaced another by it
+	}
 	if grant.Value != "" {
 		s.State, s.FetchedAt, s.Generations = credential.Fresh, grant.At.UTC(), 1+len(grant.Earlier)
 		s.Fingerprint = m.of(grant.Value)

@@ -143,7 +143,7 @@ func (x *fetch) look() error {
 		if err != nil {
 			return err
 		}
-		x.grant = grant.Value
+		x.grant = x.grantFor(grant.Value)
 	}
 	en, f := x.en, x.flight
 	en.mu.Lock()
