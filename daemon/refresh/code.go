@@ -48,11 +48,13 @@ type exchange struct {
 
 	// tries is how often it was tried, earlier runs included, and next when it may be tried again.
 	// noted: the next try is counted already. waits is the name of what the last one lacked, a
-	// parent or an endpoint. Known to its own goroutine alone.
-	tries int
-	next  clock.Instant
-	noted bool
-	waits string
+	// parent or an endpoint. shared: another host has tried it, too. Known to its own goroutine
+	// alone.
+	tries  int
+	next   clock.Instant
+	noted  bool
+	waits  string
+	shared bool
 
 	// What follows is guarded by codes.mu.
 

@@ -124,9 +124,7 @@ func (e *Engine) cutLocked(en *entry, now clock.Instant, ahead time.Duration) {
 	}
 	due := c.seen.Add(c.life - atMostQuarter(en.policy().Lead, c.life))
 	if end := due.Add(overlap); due <= now.Add(ahead) && end < c.end {
-		cut := *c
-		cut.end = end
-		e.applyLocked(en, valueCut{&cut}, now)
+		e.applyLocked(en, valueCut{c.until(end)}, now)
 	}
 }
 

@@ -35,7 +35,8 @@
 //	ticketMissing    ready to held: no ticket was pushed for too long
 //	holdEnded        the hold's time is over now: its cause may be gone; its failures still count
 //	refreshMoved     another time of the next refresh
-//	grantReplaced    refresh now: another grant of the customer is in force
+//	grantReplaced    refresh now: another grant of the customer is in force, or the value may not be
+//	                 WeChat's newest
 //	valueRedated     the wall clock was corrected
 //	timePassed       a value has expired, or a hold's time is over
 //	requestAnswered  a request has got its own value; see below

@@ -234,6 +234,10 @@ type flight struct {
 	// paid: a rejection was spent on it, of those that are allowed. Guarded by the entry's mu.
 	paid bool
 
+	// outdated: the grant has changed since it began, so what it brings is replaced. Guarded by the
+	// entry's mu.
+	outdated bool
+
 	// leave gives back the place of a flight for one request; nil for any other.
 	leave func()
 

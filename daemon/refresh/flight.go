@@ -315,6 +315,7 @@ func (x *fetch) send(parent secret.Text, failing bool) error {
 		if err := x.permit.begin(e); err != nil {
 			return err
 		}
+		x.stood = x.en.current.Load()
 		x.got, err = e.fetch(ctx, spec, ask)
 		x.permit.answered(err)
 		return err

@@ -198,6 +198,9 @@ func (f *followed) value(r record.Record) error {
 		return err
 	}
 	f.values = append(f.values, r.Key)
+	if spec.Grant != "" {
+		e.grants.note(r.Key)
+	}
 	if en := e.index.get(r.Key); en != nil {
 		e.followValue(en, e.alike(e.kept(v)))
 	}
@@ -209,16 +212,18 @@ func (e *Engine) followValue(en *entry, c *cached) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	before, now := en.current.Load(), e.clock.Now()
-	if before != nil {
-		switch known := before.text == c.text && before.issued == c.issued && before.seen == c.seen; {
-		case known && before.end == c.end:
-			en.noteSaved()
-			return
-		case en.volatile && before.text != c.text && before.issued > c.issued:
-			return // it is stored as soon as possible
-		}
+	known := before != nil && before.text == c.text && before.issued == c.issued && before.seen == c.seen
+	if known && before.end == c.end {
+		en.noteSaved()
+		return
 	}
-	e.applyLocked(en, valueFollowed{value: c, refresh: e.due(en, c, now, c.seen > c.issued)}, now)
+	unsaved := before != nil && en.volatile && before.text != c.text
+	if !unsaved || before.issued <= c.issued { // else it is stored as soon as possible
+		e.applyLocked(en, valueFollowed{value: c, refresh: e.due(en, c, now, c.seen > c.issued)}, now)
+	}
+	if unsaved && en.policy().Rotates {
+		e.applyLocked(en, grantReplaced{now}, now) // either may be WeChat's newest
+	}
 }
 
 // followHold puts the stored hold r in force, or ends the hold that was stored before.

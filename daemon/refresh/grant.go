@@ -346,13 +346,14 @@ func (g *grantStore) status(spec Spec, m fingerprinter) (credential.Status, erro
 	return s, nil
 }
 
-// grantWatch is the names of the grants that have changed since it was made.
+// grantWatch is the names of the grants that have changed since it was made, and of the credentials
+// that were fetched with one.
 type grantWatch struct {
 	grants *grantStore
 	names  map[string]struct{} // guarded by the mu of grants
 }
 
-// watch returns the grants that will have changed from now on, until end.
+// watch returns what will have changed from now on, until end.
 func (g *grantStore) watch() (c *grantWatch, end func()) {
 	c = &grantWatch{g, map[string]struct{}{}}
 	g.mu.Lock()
@@ -368,7 +369,7 @@ func (g *grantStore) watch() (c *grantWatch, end func()) {
 	}
 }
 
-// has reports whether the grant called name is one of c's. A nil c has none.
+// has reports whether name is one of c's. A nil c has none.
 func (c *grantWatch) has(name string) bool {
 	if c == nil {
 		return false
@@ -377,6 +378,13 @@ func (c *grantWatch) has(name string) bool {
 	defer c.grants.mu.Unlock()
 	_, ok := c.names[name]
 	return ok
+}
+
+// note notes that the credential called name was fetched with a grant.
+func (g *grantStore) note(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.noteLocked(name)
 }
 
 func (g *grantStore) noteLocked(name string) {

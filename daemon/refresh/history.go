@@ -16,6 +16,7 @@ import (
 type history struct {
 	repeated   clock.Instant // when WeChat repeated a rejected value; zero for never
 	dead       secret.Text   // the value that WeChat has refused to a child, until one is published
+	outdated   clock.Instant // a value that was called for before is not WeChat's newest; zero for none
 	rejections allowance
 	gone       *credential.Error // the entry is out of service, and why; nil while it is in service
 	attempts   []pastAttempt     // oldest first

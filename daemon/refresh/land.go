@@ -42,6 +42,9 @@ func (x *fetch) landOnce(arrived clock.Instant) *NewerError {
 		return newer
 	}
 	refused := err != nil
+	if x.spec.Grant != "" {
+		e.grants.note(en.name)
+	}
 	if refused && !errors.Is(err, ErrUnconfirmed) {
 		e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", err)
 	}

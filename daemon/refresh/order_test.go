@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -188,34 +189,56 @@ func TestAnswersOvertakeEachOther(t *testing.T) {
 }
 
 // TestAnswersOfOneGrantOvertake: the answers to two codes of an existing customer have the same
-// grant, and a token each. WeChat may have issued the token of the older code last, so it is
-// fetched again.
+// grant, and a token each, and so has the answer to a refresh beside them. WeChat may have issued
+// any of the tokens last, whichever arrived last, so the token is fetched again.
 func TestAnswersOfOneGrantOvertake(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p := newPlatform("wxa")
-		p.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
-			if code == "slow" {
-				time.Sleep(5 * time.Second)
-			}
-			first := token("first-"+string(code), time.Hour)
-			return fetchers.Authorization{Child: "wxa", Grant: "grant", Token: &first}, nil
-		}
-		p.token.answers(rotating)
-		r := start(t, Config{Catalog: p.catalog()})
-		r.mustPush("ticket", time.Now())
-		r.mustGet(component)
-		now := time.Now()
-		for i, code := range []secret.Text{"slow", "quick"} {
-			if err := r.Accept(t.Context(), platform, code, now.Add(time.Duration(i)*time.Second), now.Add(time.Hour)); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait() // the call is under way
-		}
-		time.Sleep(6 * time.Second)
-		if got := r.mustGet(customer("wxa", "access_token")); got != "by-grant" {
-			t.Errorf("served: %s, want a token that was fetched since", got)
-		}
-	})
+	for name, codes := range map[string][]secret.Text{
+		"older last": {"slow", "quick"},
+		"newer last": {"quick", "slow"},
+		"refreshed":  {"slow"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := newPlatform("wxa")
+				p.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
+					time.Sleep(time.Second)
+					if code == "slow" {
+						time.Sleep(4 * time.Second)
+					}
+					first := token("first-"+string(code), time.Hour)
+					return fetchers.Authorization{Child: "wxa", Grant: "grant", Token: &first}, nil
+				}
+				calls := 0
+				p.token.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+					calls = n
+					return token("refreshed-"+strconv.Itoa(n), time.Hour), nil
+				})
+				r := start(t, Config{Catalog: p.catalog()})
+				r.mustPush("ticket", time.Now())
+				r.mustGet(component)
+				if err := r.Put(t.Context(), customer("wxa", "refresh_token"), "grant"); err != nil {
+					t.Fatal(err)
+				}
+				before := 0
+				now := time.Now()
+				for i, code := range codes {
+					if err := r.Accept(t.Context(), platform, code, now.Add(time.Duration(i)*time.Second), now.Add(time.Hour)); err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait() // the call is under way
+				}
+				if len(codes) == 1 {
+					r.mustGet(customer("wxa", "access_token"))
+					before = 1
+				}
+				time.Sleep(6 * time.Second)
+				want := "refreshed-" + strconv.Itoa(before+1)
+				if got := r.mustGet(customer("wxa", "access_token")); got != want || calls != before+1 {
+					t.Errorf("served after %d calls: %s, want %s, which was fetched since", calls, got, want)
+				}
+			})
+		})
+	}
 }
 
 // TestPutBesideExchange: what is put at the moment of an EXCHANGE, and written while that is in
@@ -268,9 +291,10 @@ func TestFutureGrantOutranksNothing(t *testing.T) {
 		if err := r.Accept(t.Context(), platform, "code-of-wxa", time.Now(), time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait()
 		r.mustGet(customer("wxa", "access_token")) // which rotates the grant
 		time.Sleep(2 * time.Second)
-		if g, err := r.grants.get(grant); err != nil || g.Value != "refresh-of-wxa" {
+		if g, err := r.grants.get(grant); err != nil || g.Value != "refresh-of-wxa+" { // it is used at once
 			t.Errorf("in force: %q, %v", string(g.Value), err)
 		}
 	})

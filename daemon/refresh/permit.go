@@ -309,9 +309,14 @@ func (x *fetch) follows(newer *NewerError) bool {
 }
 
 // outdone reports whether c, which is in force, was issued later than what the flight has brought:
-// by a host that did not wait for this one, or with another grant.
+// by a host that did not wait for this one, or with another grant. If a rotating value has come
+// during the call, by a code, nobody knows which of the two is WeChat's newest.
 func (x *fetch) outdone(c *cached) bool {
-	return x.permit.claim != nil && c != nil && c.text != x.got.text && c.issued > x.got.sent
+	if x.permit.claim == nil || c == nil || c.text == x.got.text {
+		return false
+	}
+	came := x.stood == nil || x.stood.text != c.text
+	return c.issued > x.got.sent || came && x.permit.rotates
 }
 
 // give ends the claim of the flight, if it has one, without an answer.
@@ -335,6 +340,9 @@ func (x *fetch) yield() {
 	en.mu.Lock()
 	now := e.clock.Now()
 	c := en.valid(now)
+	if c != nil && c.text == x.flight.rejected {
+		c = nil // the next flight replaces it
+	}
 	gone := e.applyLocked(en, flightAbandoned{refresh: en.later(now.Add(soonest)), unpaid: x.flight.paid}, now)
 	en.mu.Unlock()
 	switch {

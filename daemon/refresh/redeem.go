@@ -90,7 +90,7 @@ func (e *Engine) endTry(x *exchange, onboarding *Onboarding, p *permit, err erro
 	}
 	told, class, wait, passing := e.classify(x, onboarding, err)
 	if lost, ok := errors.AsType[*fetchers.TransportError](err); ok && lost.Sent {
-		e.outdate(x)
+		e.outdateFor(x)
 	}
 	log := e.log.Warn
 	_, others := errors.AsType[*peersError](err)
@@ -125,8 +125,8 @@ func (e *Engine) endTry(x *exchange, onboarding *Onboarding, p *permit, err erro
 	switch {
 	case ends && until != 0 && !stopped, useless && p.claim != nil:
 		e.endCode(x, p)
-		if useless && e.cfg.Peers != nil && x.tries > 1 {
-			e.outdate(x) // the answer to an earlier try may have been lost on another host
+		if useless && (x.tries > 1 || x.shared) {
+			e.outdateFor(x) // the answer to an earlier try may have been lost, by another host or run
 		}
 	case !ends && !others:
 		p.give(e, x.key)

@@ -26,6 +26,7 @@ func (e *Engine) claimCode(x *exchange, p *permit) error {
 		taken, busy := errors.AsType[*TakenError](err)
 		switch {
 		case busy:
+			x.shared = true
 			if err := e.awaitCode(x, taken.Host); err != nil {
 				return err
 			}

@@ -57,9 +57,12 @@ type valuePublished struct {
 
 func (ev valuePublished) change(en *entry, now clock.Instant) bool {
 	rejected := en.flight != nil && en.flight.rejected != ""
+	again := en.flight != nil && en.flight.outdated
 	en.landed = en.landed || en.flight != nil
 	en.flight, en.hold, en.refresh = nil, nil, ev.refresh
-	en.started, en.outdated = false, false
+	if en.started, en.outdated = false, again; again {
+		en.refresh = now
+	}
 	en.volatile = ev.refused
 	en.written = en.written && ev.refused // else deleted with the same write
 	en.addAttempt(ev.attempt)
@@ -97,7 +100,8 @@ type flightFailed struct {
 
 func (ev flightFailed) change(en *entry, now clock.Instant) bool {
 	en.flight, en.landed = nil, true
-	en.started, en.outdated = false, false
+	en.started = false
+	en.outdated = en.outdated && en.valid(now) != nil // else nothing is served that may be dead
 	en.addAttempt(ev.attempt)
 	en.history.repeated = 0
 	if ev.unpaid {
@@ -125,7 +129,8 @@ type valueFollowed struct {
 func (ev valueFollowed) change(en *entry, _ clock.Instant) bool {
 	before := en.current.Load()
 	same := before != nil && before.text == ev.value.text
-	if en.outdated = en.outdated && same; !en.outdated { // else another host has dated it again
+	// Else another host has dated it again, or has called too early.
+	if en.outdated = en.outdated && (same || en.history != nil && ev.value.issued <= en.history.outdated); !en.outdated {
 		en.refresh = ev.refresh
 	}
 	en.hold = nil
@@ -219,11 +224,18 @@ func (ev refreshMoved) change(en *entry, _ clock.Instant) bool {
 }
 
 // grantReplaced is another grant for a customer's token that is in force: the token is replaced,
-// whether somebody asks for it or not.
-type grantReplaced struct{}
+// whether somebody asks for it or not. What was called for before since does not replace it; zero
+// if that is unknown.
+type grantReplaced struct{ since clock.Instant }
 
-func (grantReplaced) change(en *entry, now clock.Instant) bool {
+func (ev grantReplaced) change(en *entry, now clock.Instant) bool {
 	en.outdated, en.refresh = true, now
+	if ev.since != 0 {
+		en.newHistory().outdated = ev.since
+	}
+	if en.flight != nil {
+		en.flight.outdated = true
+	}
 	return false
 }
 
