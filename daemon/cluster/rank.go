@@ -3,12 +3,7 @@ package cluster
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"time"
 )
-
-// maxShift is how much later each host bids than the one before it in rank. A host has called, and
-// its value has reached all others, in much less.
-const maxShift = 2 * time.Second
 
 // Rank returns the place of host for the credential with a name, from 0: how many of hosts come
 // before it. Each name has an order of its own, so each host is the first for its share of names. A
@@ -34,10 +29,4 @@ func weight(host, name string) uint64 {
 	text = append(append(text, 0), name...)
 	sum := sha256.Sum256(text)
 	return binary.BigEndian.Uint64(sum[:])
-}
-
-// Shift returns how much later a host of a rank bids than the first, if hosts are alive. lead is
-// how long before its end the value is refreshed. All hosts have bid after half of it.
-func Shift(rank, hosts int, lead time.Duration) time.Duration {
-	return time.Duration(rank) * min(maxShift, lead/time.Duration(2*max(hosts, 1)))
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 )
 
 // TestRanks checks that the hosts of a cluster have different ranks, that each is the first for its
@@ -54,23 +53,5 @@ func TestRankFrozen(t *testing.T) {
 	}
 	if want := []int{0, 1, 2}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
-func TestShift(t *testing.T) {
-	for _, c := range []struct {
-		rank, hosts int
-		lead, want  time.Duration
-	}{
-		{0, 3, 10 * time.Minute, 0},
-		{2, 3, 10 * time.Minute, 4 * time.Second},
-		{1, 20, 10 * time.Minute, 2 * time.Second},
-		{19, 20, 30 * time.Second, 14*time.Second + 250*time.Millisecond}, // before half of the lead
-		{1, 2, 0, 0},
-		{0, 0, 10 * time.Minute, 0},
-	} {
-		if got := Shift(c.rank, c.hosts, c.lead); got != c.want {
-			t.Errorf("rank %d of %d, lead %v: got %v, want %v", c.rank, c.hosts, c.lead, got, c.want)
-		}
 	}
 }
