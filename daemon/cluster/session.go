@@ -64,7 +64,7 @@ type Sessions struct {
 	value []byte
 	log   hclog.Logger
 
-	own map[Lease]bool // leases that this process was granted; used by Run alone
+	own leases // those that this process was granted; used by Run alone
 
 	free chan struct{} // closed when it is known that no other machine uses the host's name
 
@@ -79,7 +79,6 @@ func NewSessions(cfg SessionConfig) (*Sessions, error) {
 		ttl: max(minTTL, 3*cfg.Timeout),
 		key: presenceKey(cfg.Prefix, cfg.Host),
 		log: cfg.Logger,
-		own: make(map[Lease]bool),
 
 		free: make(chan struct{}),
 	}
@@ -136,7 +135,7 @@ func (s *Sessions) begin(ctx context.Context, start bool) (Lease, error) {
 	warned := false
 	for ctx.Err() == nil {
 		present, err := s.read(ctx)
-		ours := err == nil && present.Present() && (s.own[present.Lease] || start && s.sameMachine(present))
+		ours := err == nil && present.Present() && (s.own.has(present.Lease) || start && s.sameMachine(present))
 		if start && err == nil && (ours || !present.Present()) {
 			s.freed()
 		}
@@ -211,7 +210,7 @@ func (s *Sessions) create(ctx context.Context) (created Lease, err error) {
 	if err != nil {
 		return 0, err
 	}
-	s.own[lease] = true
+	s.own.add(lease)
 	defer func() {
 		if created == 0 { // an attempt without an answer may have been applied
 			_ = s.revoke(context.WithoutCancel(ctx), lease)
