@@ -72,9 +72,9 @@ func (k *keys) change(r record.Record) Op {
 
 // open returns the record that a present key has. Its Revision is that of the last change.
 func (k *keys) open(kv KeyValue) (record.Record, error) {
-	letter, _, ok := k.split(kv.Key)
+	letter, id, ok := k.split(kv.Key)
 	table := tables[letter]
-	if !ok || table == "" && letter != "q" {
+	if !ok || table == "" && letter != "q" || len(id) != seal.IDSize { // or of a cluster with a longer prefix
 		return record.Record{}, fmt.Errorf("%s belongs to no table", kv.Key)
 	}
 	name, value, err := k.sealer.Open(kv.Key, kv.Value)

@@ -87,8 +87,11 @@ func New(s secret.Text) (*Sealer, error) {
 	return x, nil
 }
 
+// IDSize is the length of an ID.
+const IDSize = (idSize*8 + 5) / 6
+
 // ID returns what replaces the name of a record of a table in its key. The ID is the same on all
-// hosts. It has 22 of the characters A-Z a-z 0-9 - _.
+// hosts. It has [IDSize] of the characters A-Z a-z 0-9 - _.
 func (x *Sealer) ID(table, name string) string {
 	mac := hmac.New(sha256.New, x.ids)
 	mac.Write([]byte(table))
