@@ -203,6 +203,25 @@ func TestEmptyEtcd(t *testing.T) {
 	})
 }
 
+// TestEmptyEtcdAtStart replaces etcd by an empty one while all hosts are stopped. The first that
+// starts puts the cluster's root and all records back.
+func TestEmptyEtcdAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		empty := etcd.Backup()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		time.Sleep(time.Minute)
+		a.crash()
+		b.crash()
+		etcd.Restore(empty, true)
+		b = b.restart(etcd, "b")
+		a = a.restart(etcd, "a")
+		c := run(t, etcd, "c", newDisk())
+		newOperator(t, etcd).wantGrant("restarted", grant, "r1", a, b, c)
+	})
+}
+
 // TestRestoredFull restores etcd, which refuses puts at first. Nothing is lost.
 func TestRestoredFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -41,10 +41,10 @@ func (h *Host) join(ctx context.Context) (seal.Root, error) {
 	}
 	warned := false
 	for {
-		root, err := h.readRoot(ctx)
+		root, err := h.readRoot(ctx, known)
 		switch {
 		case err == nil && known != nil && string(known.Cluster) != string(root.Cluster[:]):
-			return seal.Root{}, fmt.Errorf("this store has joined another cluster under %s", known.Prefix)
+			return seal.Root{}, fmt.Errorf("this store has joined another cluster under %s: restore that etcd, or run tokend cluster leave --offline", known.Prefix)
 		case err == nil && known == nil:
 			return root, h.writeMembership(ctx, root)
 		case err == nil, errors.Is(err, ErrKey), isFormat(err), ctx.Err() != nil:
@@ -62,23 +62,42 @@ func (h *Host) join(ctx context.Context) (seal.Root, error) {
 	}
 }
 
-// readRoot reads the root from etcd, or creates it.
-func (h *Host) readRoot(ctx context.Context) (seal.Root, error) {
-	key := rootKey(h.cfg.Prefix)
+// readRoot reads the root from etcd, or creates it. If etcd has lost it, a host that has joined
+// puts it back: with another one, no host could read what the others have.
+func (h *Host) readRoot(ctx context.Context, known *membership) (seal.Root, error) {
 	root := seal.NewRoot(h.cfg.Presence.Version)
+	if known != nil {
+		root.Cluster, root.Secret = [seal.ClusterIDSize]byte(known.Cluster), secret.Text(known.Secret)
+	}
+	stored, created, err := h.createRoot(ctx, root, known != nil)
+	if err != nil || created {
+		return root, err
+	}
+	return openRoot(h.cfg.Key, h.cfg.Prefix, stored.Value)
+}
+
+// createRoot stores root, unless etcd has one, which it returns. lost: etcd had root before.
+func (h *Host) createRoot(ctx context.Context, root seal.Root, lost bool) (stored KeyValue, created bool, err error) {
+	key := rootKey(h.cfg.Prefix)
+	root.Version = h.cfg.Presence.Version
 	value, err := root.Seal(h.cfg.Key, key)
 	if err != nil {
-		return seal.Root{}, err
+		return KeyValue{}, false, err
 	}
 	o, err := h.txn(ctx, Txn{
 		If:   []Compare{{Key: key, Field: Version, Value: 0}},
 		Then: []Op{{Verb: Put, Key: key, Value: value}},
 		Else: []Op{{Verb: Get, Key: key}},
 	})
-	if err != nil || o.Held {
-		return root, err
+	switch {
+	case err != nil:
+		return KeyValue{}, false, err
+	case !o.Held:
+		return o.Got[0], false, nil
+	case lost:
+		h.log.Error("put back in etcd: etcd had lost the cluster's secret")
 	}
-	return openRoot(h.cfg.Key, h.cfg.Prefix, o.Got[0].Value)
+	return KeyValue{}, true, nil
 }
 
 // openRoot opens the stored root of a cluster.

@@ -26,8 +26,9 @@ func TestRekey(t *testing.T) {
 		})
 		defer link.Close()
 		after := []byte(strings.Repeat("n", 32))
-		if err := cluster.Rekey(t.Context(), link, "/tokend", after, testKey); !errors.Is(err, cluster.ErrKey) && err != nil {
-			t.Errorf("rekey from another key: %v", err)
+		other := []byte(strings.Repeat("o", 32))
+		if err := cluster.Rekey(t.Context(), link, "/tokend", other, after); !errors.Is(err, cluster.ErrKey) {
+			t.Errorf("rekey from another key: got %v, want %v", err, cluster.ErrKey)
 		}
 		if err := cluster.Rekey(t.Context(), link, "/tokend", testKey, after); err != nil {
 			t.Fatal(err)

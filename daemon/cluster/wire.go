@@ -25,9 +25,12 @@ func (h *Host) wire(root seal.Root, sealer *seal.Sealer) error {
 	h.mirror = newMirror(mirrorConfig{
 		keys: h.keys, link: h.cfg.Link, txn: h.txn, local: h.store, apply: h.apply, claims: h.claims,
 		members: h.members, clocks: h.clocks, beats: h.beats, clock: h.cfg.Clock, wall: h.cfg.Clock.Time, reports: r, log: h.log,
-		putRoot: func(ctx context.Context) error { return h.putRoot(ctx, root) },
-		signs:   h.signs,
-		grant:   h.cfg.Grant,
+		putRoot: func(ctx context.Context) error {
+			_, _, err := h.createRoot(ctx, root, true)
+			return err
+		},
+		signs: h.signs,
+		grant: h.cfg.Grant,
 	})
 	return h.mirror.begin()
 }
@@ -59,25 +62,6 @@ func (h *Host) readied(ctx context.Context) error {
 			alone.Reset(meetingPause)
 		}
 	}
-}
-
-// putRoot puts the cluster's root back. Otherwise the next host that joins would create another
-// one.
-func (h *Host) putRoot(ctx context.Context, root seal.Root) error {
-	key := rootKey(h.cfg.Prefix)
-	root.Version = h.cfg.Presence.Version
-	value, err := root.Seal(h.cfg.Key, key)
-	if err != nil {
-		return err
-	}
-	o, err := h.txn(ctx, Txn{
-		If:   []Compare{{Key: key, Field: Version, Value: 0}},
-		Then: []Op{{Verb: Put, Key: key, Value: value}},
-	})
-	if err == nil && o.Held {
-		h.log.Error("put back in etcd: etcd had lost the cluster's secret")
-	}
-	return err
 }
 
 // shared returns the figures that a host tells its peers.
