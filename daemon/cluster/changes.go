@@ -170,20 +170,30 @@ func (m *mirror) deleted(letter string, kv KeyValue) ([]record.Record, error) {
 	}, nil
 }
 
-// datable returns those of recs whose times can be converted. The watch brings the others when the
-// clocks of their hosts are known. Before the first contact, this host does not know who is alive.
-func (h *Host) datable(recs []record.Record) []record.Record {
+// datable returns those of recs, which were read at a revision, whose times can be converted. The
+// mirror brings the others when the clocks of their hosts are known. Values that a restore may have
+// brought back are left to the comparison.
+func (h *Host) datable(recs []record.Record, at int64) []record.Record {
 	return slices.DeleteFunc(recs, func(r record.Record) bool {
 		if r.Value == nil {
 			return false
+		}
+		if h.mirror.mayBeRevived(r, at) {
+			return true
 		}
 		boot, err := bootOf(r)
 		if err != nil || boot == "" {
 			return false
 		}
 		_, ok := h.clocks.known(boot)
-		return !ok && h.beats.contact() == 0 || h.mirror.unmet(boot)
+		return !ok && h.mirror.brings(r) || h.mirror.unmet(boot)
 	})
+}
+
+// brings reports whether this host has yet to learn, or to compare, what etcd had before r. Until
+// then it does not know who is alive, as before the first contact.
+func (m *mirror) brings(r record.Record) bool {
+	return m.beats.contact() == 0 || r.Revision > m.reached() || m.revives()
 }
 
 // unmet reports whether times of a boot cannot be converted yet: its host is alive, and this host

@@ -192,7 +192,7 @@ func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session
 	held, here := o.Got[len(d.recs)], o.Got[len(d.recs)+1]
 	cs.see(held, o.Revision)
 	if newer := d.newer(h, o); len(newer) > 0 {
-		return nil, false, &refresh.NewerError{Err: refresh.ErrRenewed, Records: h.datable(newer)}
+		return nil, false, &refresh.NewerError{Err: refresh.ErrRenewed, Records: h.datable(newer, o.Revision)}
 	}
 	if here.Created != session.Epoch {
 		return nil, false, unconfirmed(ErrUnknown) // the session has ended

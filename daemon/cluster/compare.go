@@ -16,6 +16,7 @@ import (
 type comparison struct {
 	*mirror
 	at       Header
+	last     int64 // the revision of the last repair, or that of the first page
 	began    clock.Instant
 	restored bool // revisions of before say nothing
 
@@ -30,12 +31,14 @@ type comparison struct {
 	newer []record.Record // etcd's, to be applied
 	back  []repair
 
+	withdrawals
+
 	refused  error // by etcd, of a repair
 	repaired int
 	alarms   int
 }
 
-// repair is a record that etcd is to have in place of what it had at a revision.
+// repair is a record that etcd is to have in place of what it had at a revision, or a deletion.
 type repair struct {
 	record.Record
 	base  int64
@@ -50,6 +53,7 @@ func (m *mirror) load(ctx context.Context, why string) error {
 	c := &comparison{
 		mirror: m, began: m.clock.Now(), hash: maphash.MakeSeed(), present: make(map[uint64]bool),
 		damaged: make(map[string]int64), live: make(map[string][]KeyValue),
+		withdrawals: withdrawals{lacked: make(map[string][]record.Record), overtaken: make(map[string]bool)},
 	}
 	refused := m.local.refused()
 	_, err := m.pages(ctx, m.keys.prefix+"/", func(at Header, page []KeyValue) error { return c.page(ctx, at, page) })
@@ -71,16 +75,20 @@ func (c *comparison) finish(ctx context.Context, why string) {
 	m.beats.reset(c.live["n"])
 	m.claims.reset(c.live["l"], c.at.Revision)
 	m.claims.compared(c.restored)
+	m.ages.note(c.at.Revision, c.restored)
 	for _, letter := range []string{"m", "n", "l"} {
 		m.floors[letter] = c.at.Revision
 	}
 	m.etcd.Store(c.at.Cluster)
+	m.cleared.Store(c.last) // before revived is false
 	m.mu.Lock()
 	m.loads++
 	m.dated = m.clocks.own
 	m.compared, m.due = time.Now(), time.Now().Add(compareEvery)
 	if c.refused != nil {
 		m.due = time.Now().Add(compareRetry)
+	} else if m.wanted == "" {
+		m.revived = false
 	}
 	if c.restored {
 		m.restoredAt = m.compared
@@ -122,7 +130,7 @@ func (c *comparison) page(ctx context.Context, at Header, page []KeyValue) error
 // start takes over the header of the first page.
 func (c *comparison) start(at Header) {
 	m := c.mirror
-	c.at = at
+	c.at, c.last = at, at.Revision
 	if c.restored = m.restored; !c.restored {
 		return
 	}
@@ -145,8 +153,12 @@ func (c *comparison) compare(letter string, kv KeyValue) error {
 		return nil
 	}
 	c.present[id] = true
+	if c.mirror.ages.outlived(r) {
+		c.back = append(c.back, repair{record.Record{Table: r.Table, Key: r.Key}, kv.Modified, ""})
+		return nil
+	}
 	ours, ok := c.ours(r)
-	if !ok {
+	if !ok || c.suspends(r) {
 		return nil
 	}
 	if !c.restored && ours.Revision > kv.Modified && ours.Value != nil {
@@ -155,6 +167,7 @@ func (c *comparison) compare(letter string, kv KeyValue) error {
 		}
 		return errRestored // unnoticed, and etcd has got further since
 	}
+	c.compareNumbers(ours, r)
 	c.decide(ours, r)
 	return nil
 }
@@ -197,6 +210,7 @@ func alarmText(j judgment, text string) string {
 
 // missing compares the copies of what etcd does not have.
 func (c *comparison) missing(ctx context.Context) error {
+	c.release()
 	if !c.rooted {
 		if err := c.putRoot(ctx); Refused(err) {
 			c.refused = err
@@ -274,9 +288,14 @@ func (c *comparison) forgo(ours record.Record) {
 }
 
 // deletes reports whether a host has deleted in etcd what a copy is of: a hold that has ended, or
-// the value of an authorization that was withdrawn. A restore may have lost the value.
+// the value of an authorization that was withdrawn. A restore may have lost the value, but for one
+// of a grant that this host has missed the successor of.
 func (c *comparison) deletes(ours record.Record) bool {
-	return ours.Table == record.Holds || ours.Table == record.Credentials && !c.restored && c.grant(ours.Key) != ""
+	if ours.Table != record.Credentials {
+		return ours.Table == record.Holds
+	}
+	grant := c.grant(ours.Key)
+	return grant != "" && (!c.restored || c.overtaken[grant])
 }
 
 // rebase notes that a copy counts as a copy of another revision, and returns it so.

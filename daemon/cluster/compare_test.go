@@ -75,7 +75,7 @@ func TestGrantKept(t *testing.T) {
 				a := run(t, etcd, "a", newDisk())
 				o := newOperator(t, etcd)
 				a.give("r1")
-				time.Sleep(time.Minute)
+				time.Sleep(55 * time.Second) // not when the mirror looks again
 				a.client.MuteWatches()
 				o.put(lost)
 				_, err := a.Claim(t.Context(), rotating)

@@ -131,7 +131,7 @@ func adopts(stored, before, after *record.Grant) bool {
 // applied. Grants that have changed since are not: an engine follows them, and compares them with
 // the copies.
 func (d *draft) stored(h *Host, o Outcome) []record.Record {
-	return slices.DeleteFunc(h.datable(d.newer(h, o)), func(r record.Record) bool {
+	return slices.DeleteFunc(h.datable(d.newer(h, o), o.Revision), func(r record.Record) bool {
 		return r.Table == record.Grants && !slices.ContainsFunc(d.recs[:d.changed], func(own record.Record) bool {
 			return own.Table == r.Table && own.Key == r.Key && bytes.Equal(own.Value, r.Value)
 		})

@@ -85,7 +85,7 @@ func (f *flight) refused(d *draft, o Outcome) error {
 		why = refresh.ErrOvertaken
 		f.claims.forget(f.nonce)
 	}
-	return &refresh.NewerError{Err: why, Records: f.claims.host.datable(d.newer(f.claims.host, o))}
+	return &refresh.NewerError{Err: why, Records: f.claims.host.datable(d.newer(f.claims.host, o), o.Revision)}
 }
 
 // Land implements [refresh.Claim].

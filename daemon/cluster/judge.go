@@ -182,6 +182,35 @@ func (m *mirror) obsolete(r record.Record) bool {
 	return false
 }
 
+// outlivedAfter is longer than a code lives, and than tokend remembers an exchanged code.
+const outlivedAfter = 24 * time.Hour
+
+// ages tells which of etcd's keys have not changed for outlivedAfter, as far as this process has
+// seen. No wall clock is involved: the host that has stored a record may have a wrong one.
+type ages struct {
+	old      int64     // what was changed at this revision or before has not been changed since
+	revision int64     // the next old
+	at       time.Time // when that was etcd's revision
+}
+
+// note notes etcd's revision. restored: older revisions are not comparable with it.
+func (a *ages) note(revision int64, restored bool) {
+	now := time.Now()
+	switch {
+	case restored || a.at.IsZero():
+		*a = ages{revision: revision, at: now}
+	case now.Sub(a.at) >= outlivedAfter:
+		*a = ages{old: a.revision, revision: revision, at: now}
+	}
+}
+
+// outlived reports whether a record of etcd is of a code that is long over: each try of a code
+// changes its record. Hosts delete those that they know, but a late transaction may have put one
+// back.
+func (a *ages) outlived(r record.Record) bool {
+	return (r.Table == record.Codes || r.Table == record.Exchanged) && r.Revision <= a.old
+}
+
 // laterCall reports whether one budget has counted a later call than another.
 func (m *mirror) laterCall(ours, theirs record.Record) bool {
 	o, err := record.DecodeBudget(ours)

@@ -102,17 +102,20 @@ type mirror struct {
 	floors   map[string]int64  // by letter: when members, heartbeats, claims were read, a revision
 	restored bool              // since etcd was restored, not everything has been compared
 	saved    time.Time         // when the position was stored
-	refused  int64             // how often changes were not stored before everything was compared
+	ages     ages
+	refused  int64 // how often changes were not stored before everything was compared
 
 	unreachable atomic.Bool  // the last round has failed
 	restores    atomic.Int64 // how many of etcd this process has noticed
 
+	cleared  atomic.Int64  // what was read before this revision may have been deleted by a comparison
 	etcd     atomic.Uint64 // the etcd's cluster ID; zero: not known
 	revision atomic.Int64  // all changes up to it have been applied
 
 	mu         sync.Mutex
 	waived     map[string]int64 // epochs of hosts whose clocks this host has waited for in vain
 	wanted     string           // why everything is compared next; empty: it is not
+	revived    bool             // etcd may have again what was deleted, until everything is compared
 	due        time.Time        // when everything is compared again
 	dated      string           // the boot that copies were dated in when everything was compared
 	compared   time.Time        // when everything was compared last
@@ -178,16 +181,23 @@ func (m *mirror) olderThan(before int64, h Header) bool {
 func (m *mirror) want(why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if why == whyTold && !m.restoredAt.IsZero() && time.Since(m.restoredAt) < sameRestore {
+	if why == whyTold && m.restoredLatelyLocked() {
 		return
 	}
 	if m.wanted == whyRestored || m.wanted != "" && why != whyRestored && why != whyTold {
 		return
 	}
 	m.wanted = why
+	m.revived = m.revived || why == whyRestored || why == whyTold
 	if m.stop != nil {
 		m.stop()
 	}
+}
+
+// restoredLatelyLocked reports whether everything was compared because of a restore within the last
+// [sameRestore]. mu is held.
+func (m *mirror) restoredLatelyLocked() bool {
+	return !m.restoredAt.IsZero() && time.Since(m.restoredAt) < sameRestore
 }
 
 // suspect makes run compare everything soon: etcd has a change that no host makes.

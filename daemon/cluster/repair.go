@@ -73,7 +73,7 @@ func (c *comparison) draft(back []repair) (batch []repair, t Txn) {
 	for n := min(len(back), maxRepairs); ; n /= 2 {
 		batch, t = back[:n], Txn{}
 		for _, r := range batch {
-			op := c.keys.put(r.Record)
+			op := c.keys.change(r.Record)
 			t.If = append(t.If, Compare{Key: op.Key, Field: Modified, Value: r.base})
 			t.Then = append(t.Then, op)
 			t.Else = append(t.Else, Op{Verb: Get, Key: op.Key})
@@ -86,6 +86,7 @@ func (c *comparison) draft(back []repair) (batch []repair, t Txn) {
 
 // done takes over what has been put back at a revision.
 func (c *comparison) done(batch []repair, revision int64) {
+	c.last = revision
 	for _, r := range batch {
 		c.repaired++
 		c.rebase(r.Record, revision) // no copy has the revision of a merged record
@@ -108,6 +109,9 @@ func (c *comparison) again(batch []repair, got []KeyValue) (still []repair) {
 		}
 		letter := c.letter(kv.Key)
 		if !kv.Present() {
+			if r.Value == nil {
+				continue
+			}
 			still = append(still, repair{r.Record, 0, r.alarm})
 			continue
 		}

@@ -64,10 +64,10 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 		} else {
 			o.remove(p) // WeChat has repeated it to the other host
 		}
-		return take(ctx, h.datable(d.newer(h, out))...)
+		return take(ctx, h.datable(d.newer(h, out), out.Revision)...)
 	}
 	// A grant was given during the call, or a value was fetched without a claim.
-	if err := take(ctx, h.datable(d.newer(h, out))...); err != nil {
+	if err := take(ctx, h.datable(d.newer(h, out), out.Revision)...); err != nil {
 		return err
 	}
 	base, recs := h.store.merged(p.Base, p.Records)
@@ -185,7 +185,7 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 	}
 	if !out.Held {
 		h.claims.see(out.Got[len(out.Got)-1], out.Revision)
-		return take(ctx, h.datable(d.newer(h, out))...)
+		return take(ctx, h.datable(d.newer(h, out), out.Revision)...)
 	}
 	if doubts {
 		h.claims.note(p.key, storedClaim{after, out.Revision})
@@ -229,7 +229,7 @@ func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 		newer := d.newer(h, out)
 		if slices.ContainsFunc(newer, func(r record.Record) bool { return outranks(r, recs) }) || len(newer) == 0 {
 			o.over(ctx, p)
-			return take(ctx, h.datable(newer)...)
+			return take(ctx, h.datable(newer, out.Revision)...)
 		}
 		for i, got := range out.Got {
 			d.base[i], d.ifs[i].Value = got.Modified, got.Modified

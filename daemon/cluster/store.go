@@ -187,7 +187,8 @@ func (s *Store) follow(ctx context.Context, recs []record.Record) error {
 // memory, until a restart.
 func (s *Store) refused() int64 { return s.refusals.Load() }
 
-// prepare notes the deletions among recs. What a code was exchanged for replaces the code.
+// prepare notes the deletions among recs. A code and what it was exchanged for replace each other:
+// they have one key in etcd.
 func (s *Store) prepare(recs []record.Record) []record.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,8 +199,11 @@ func (s *Store) prepare(recs []record.Record) []record.Record {
 			s.deleted[recordID{r.Table, r.Key}] = r.Revision
 		default:
 			delete(s.deleted, recordID{r.Table, r.Key})
-			if r.Table == record.Exchanged {
+			switch r.Table {
+			case record.Exchanged:
 				recs = append(recs, record.Record{Table: record.Codes, Key: r.Key})
+			case record.Codes: // etcd has it again after a restore
+				recs = append(recs, record.Record{Table: record.Exchanged, Key: r.Key})
 			}
 		}
 	}
@@ -300,5 +304,5 @@ func (s *Store) write(ctx context.Context, recs []record.Record) ([]record.Recor
 	if d.applied(s.host.keys, o) {
 		return d.stored(s.host, o), nil
 	}
-	return nil, &refresh.NewerError{Err: refresh.ErrRenewed, Records: s.host.datable(d.newer(s.host, o))}
+	return nil, &refresh.NewerError{Err: refresh.ErrRenewed, Records: s.host.datable(d.newer(s.host, o), o.Revision)}
 }
