@@ -61,7 +61,7 @@ func (cs *claims) claim(ctx context.Context, want refresh.Want, recs []record.Re
 		}
 		seen, f := cs.look(key)
 		switch {
-		case f != nil && !want.Rotates && cs.again(f): // a poller's, from its last call
+		case f != nil && !want.Rotates && f.epoch == session.Epoch && cs.again(f): // a poller's, from its last call
 			err := f.Put(ctx, recs...)
 			if errors.Is(err, refresh.ErrOvertaken) {
 				continue
@@ -161,9 +161,7 @@ func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session
 	d.then = append(d.then, put)
 	d.els = append(d.els, Op{Verb: Get, Key: key}, Op{Verb: Get, Key: presence})
 	d.ifs = append(d.ifs, theirs...)
-	for _, r := range recs {
-		f.intent = f.intent || r.Table == record.Holds
-	}
+	f.intends(recs)
 	cs.add(f) // known before etcd has it: otherwise the watch would release it
 	o, err := h.submit(ctx, d.txn())
 	won, revision := o.Held, o.Revision

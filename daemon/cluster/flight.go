@@ -54,19 +54,31 @@ func (f *flight) Put(ctx context.Context, recs ...record.Record) error {
 	if f.revision == 0 {
 		return h.store.Put(ctx, recs...)
 	}
-	d := h.store.draft(recs)
+	own, recs := h.store.split(recs)
+	f.intends(recs)
+	return f.commit(ctx, h.store.draft(recs), own)
+}
+
+// commit makes the transaction of d while the claim is this flight's, and copies its records and
+// own.
+func (f *flight) commit(ctx context.Context, d *draft, own []record.Record) error {
+	h := f.claims.host
 	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})
 	o, err := h.submit(ctx, d.txn())
 	switch {
 	case err != nil:
 		return unconfirmed(err)
 	case o.Held:
-		return h.store.copy(ctx, d.at(o.Revision)...)
-	}
-	if d.applied(h.keys, o) {
-		return h.store.copy(ctx, d.stored(h, o)...)
+		return h.store.copy(ctx, append(own, d.at(o.Revision)...)...)
+	case d.applied(h.keys, o):
+		return h.store.copy(ctx, append(own, d.stored(h, o)...)...)
 	}
 	return f.refused(d, o)
+}
+
+// intends notes whether recs, which are stored before a call, have a hold that ends with the claim.
+func (f *flight) intends(recs []record.Record) {
+	f.intent = f.intent || slices.ContainsFunc(recs, func(r record.Record) bool { return r.Table == record.Holds })
 }
 
 // depend makes the transaction depend on c, whose key its Else branch gets last.
@@ -173,19 +185,24 @@ func (f *flight) repeats(recs []record.Record) bool {
 	if f.want.Rotates || f.want.Table != record.Credentials {
 		return false
 	}
-	for _, r := range recs {
-		if r.Table != record.Credentials || r.Value == nil {
-			continue
-		}
-		stored, err := f.claims.host.store.Get(r.Table, r.Key)
-		if err != nil || stored.Value == nil {
-			return false
-		}
-		before, err := record.DecodeCredential(stored)
-		after, err2 := record.DecodeCredential(r)
-		return err == nil && err2 == nil && before.Value == after.Value
+	before, after, ok := f.claims.host.store.replaced(recs)
+	return ok && before.Value == after.Value
+}
+
+// replaced returns the credential among recs, and its copy before. It reports false if either is
+// absent or cannot be read.
+func (s *Store) replaced(recs []record.Record) (before, after record.Credential, ok bool) {
+	i := slices.IndexFunc(recs, isValue)
+	if i < 0 {
+		return before, after, false
 	}
-	return false
+	stored, err := s.Get(record.Credentials, recs[i].Key)
+	if err != nil || stored.Value == nil {
+		return before, after, false
+	}
+	before, err = record.DecodeCredential(stored)
+	after, err2 := record.DecodeCredential(recs[i])
+	return before, after, err == nil && err2 == nil
 }
 
 // keep stores an answer that repeats the value, and keeps the claim for the next poll. It is
@@ -193,8 +210,8 @@ func (f *flight) repeats(recs []record.Record) bool {
 func (f *flight) keep(ctx context.Context, own, recs []record.Record) error {
 	h := f.claims.host
 	defer f.claims.keep(f)
-	if own = append(own, based(h.store, recs)...); !f.intent && len(recs) == 1 && !prolongs(h.store, recs) {
-		return h.store.copy(ctx, own...)
+	if !f.intent && len(recs) == 1 && !prolongs(h.store, recs) {
+		return h.store.copy(ctx, append(own, based(h.store, recs)...)...)
 	}
 	signed, err := h.store.signed(recs, f.nonce)
 	if err != nil {
@@ -202,37 +219,15 @@ func (f *flight) keep(ctx context.Context, own, recs []record.Record) error {
 	}
 	d := h.store.draft(signed)
 	d.with(h.store, f.want.Grant, h.store.revision(record.Grants, f.want.Grant))
-	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})
-	o, err := h.submit(ctx, d.txn())
-	switch {
-	case err != nil:
-		return unconfirmed(err)
-	case o.Held:
-		f.intent = false
-		return h.store.copy(ctx, d.at(o.Revision)...)
-	}
-	if d.applied(h.keys, o) {
-		f.intent = false
-		return h.store.copy(ctx, d.stored(h, o)...)
-	}
-	return f.refused(d, o)
+	err = f.commit(ctx, d, own)
+	f.intent = f.intent && err != nil
+	return err
 }
 
-// prolongs reports whether recs have a value that lasts longer than its copy says.
+// prolongs reports whether recs have a value that lasts longer than its copy.
 func prolongs(s *Store, recs []record.Record) bool {
-	for _, r := range recs {
-		if r.Table != record.Credentials || r.Value == nil {
-			continue
-		}
-		stored, err := s.Get(r.Table, r.Key)
-		if err != nil || stored.Value == nil {
-			return true
-		}
-		before, err := record.DecodeCredential(stored)
-		after, err2 := record.DecodeCredential(r)
-		return err != nil || err2 != nil || after.End.Wall.After(before.End.Wall)
-	}
-	return false
+	before, after, ok := s.replaced(recs)
+	return !ok || after.End.Wall.After(before.End.Wall)
 }
 
 // Give implements [refresh.Claim]. It makes one attempt; run makes the others. From here on the

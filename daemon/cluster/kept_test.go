@@ -154,3 +154,124 @@ func TestKeptClaimRotates(t *testing.T) {
 		}
 	})
 }
+
+// TestKeptClaimIntent: the hold that a poller leaves before a call ends with the call that was not
+// made, also if the claim is from its last call.
+func TestKeptClaimIntent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		polled := refresh.Want{Table: record.Credentials, Name: "work/ww1/7/jsapi_ticket"}
+		value := credentialOf(polled.Name, "ticket", time.Now())
+		for range 2 {
+			c, err := a.claim(polled)
+			if err == nil {
+				err = c.Land(t.Context(), value)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := a.claim(polled, holdOf(polled.Name, "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Give(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if r, _ := b.Store().Get(record.Holds, polled.Name); r.Value != nil {
+			t.Error("no host calls because of the hold")
+		}
+	})
+}
+
+// TestStrayIntent: a claim was applied, and its host does not know. No call is made with it, so
+// the hold that was stored for the call ends with the claim.
+func TestStrayIntent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		synctest.Wait()
+		n := 0
+		a.client.Faults(func(r kvtest.Request) kvtest.Fault {
+			if r.Method == kvtest.Txn && writesEtcd(r.Txn) && n < 3 {
+				n++
+				return kvtest.Fault{Unseen: true}
+			}
+			return kvtest.Fault{}
+		})
+		if _, err := a.claim(rotating, holdOf(token, "x")); !errors.Is(err, refresh.ErrApart) {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if r, _ := b.Store().Get(record.Holds, token); r.Value != nil || len(etcd.Keys("/tokend/l/")) > 0 {
+			t.Error("the hold or the claim is left")
+		}
+	})
+}
+
+// TestKeptClaimNextSession: a poller has kept its claim when its host's session ends. The next poll
+// is made with a claim of the next session, so that no host believes that a call had no answer.
+func TestKeptClaimNextSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		polled := refresh.Want{Table: record.Credentials, Name: "work/ww1/7/jsapi_ticket"}
+		value := credentialOf(polled.Name, "ticket", time.Now())
+		poll := func() {
+			t.Helper()
+			c, err := a.claim(polled)
+			if err == nil {
+				err = c.Land(t.Context(), value)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		poll()
+		poll()
+		a.client.Cut()
+		time.Sleep(30 * time.Second)
+		a.client.Heal()
+		time.Sleep(20 * time.Second)
+		poll()
+		if a.doubtful(polled.Name) {
+			t.Error("the engine calls repeatedly, because of a doubt")
+		}
+	})
+}
+
+// TestKeptClaimsReleasedLater: several claims that pollers have kept are to be released, and etcd
+// does not answer. All are released when it answers again.
+func TestKeptClaimsReleasedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		for _, name := range []string{"work/ww1/7/jsapi_ticket", "work/ww2/7/jsapi_ticket", "work/ww3/7/jsapi_ticket"} {
+			for range 2 {
+				c, err := a.claim(refresh.Want{Table: record.Credentials, Name: name})
+				if err == nil {
+					err = c.Land(t.Context(), credentialOf(name, "ticket", time.Now()))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		a.client.Faults(func(r kvtest.Request) kvtest.Fault {
+			return kvtest.Fault{Lost: r.Method == kvtest.Txn && writesEtcd(r.Txn)}
+		})
+		time.Sleep(3 * time.Minute)
+		if n := len(etcd.Keys("/tokend/l/")); n != 3 {
+			t.Fatalf("%d claims are left", n)
+		}
+		a.client.Faults(nil)
+		time.Sleep(3 * time.Minute)
+		if n := len(etcd.Keys("/tokend/l/")); n != 0 {
+			t.Errorf("%d claims are left", n)
+		}
+	})
+}

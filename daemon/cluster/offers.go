@@ -142,7 +142,7 @@ func (o *offers) pass(ctx context.Context) {
 	for key, c := range cs.strays() {
 		cs.free(ctx, key, c)
 	}
-	for _, f := range cs.unused(o.host.cfg.Clock.Now()) {
+	for f := cs.unused(o.host.cfg.Clock.Now()); f != nil; f = cs.unused(o.host.cfg.Clock.Now()) {
 		if err := f.Give(ctx, false); err != nil {
 			return
 		}

@@ -91,24 +91,28 @@ func (h *Host) promised(code string) bool {
 // keptFor is how long a claim that a poller keeps may be unused.
 const keptFor = 2 * time.Minute
 
-// unused returns the flights that have kept their claim for too long without a call. Nobody uses
-// them from then on.
-func (cs *claims) unused(now clock.Instant) (all []*flight) {
+// unused returns a flight that has kept its claim for too long without a call, nil for none. Nobody
+// uses it from then on.
+func (cs *claims) unused(now clock.Instant) *flight {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for _, f := range cs.flights {
 		if f.kept && now.Sub(f.used) > keptFor {
 			f.kept = false
-			all = append(all, f)
+			return f
 		}
 	}
-	return all
+	return nil
 }
 
-// free releases a claim of this host with which no call was made. If there was doubt behind it,
-// that is put back.
+// free releases a claim of this host with which no call was made, and deletes the hold that was
+// stored with it. If there was doubt behind it, that is put back.
 func (cs *claims) free(ctx context.Context, key string, c storedClaim) {
-	o, err := cs.host.submit(ctx, cs.release(key, c.Claim, c.revision, c.Tries, nil))
+	var intent []record.Record
+	if hold := (record.Record{Table: record.Holds, Key: c.Name}); cs.host.store.revision(hold.Table, hold.Key) == c.revision {
+		intent = append(intent, hold)
+	}
+	o, err := cs.host.submit(ctx, cs.release(key, c.Claim, c.revision, c.Tries, intent))
 	if err == nil {
 		cs.released(key, o, c.Claim, c.Tries)
 	}
