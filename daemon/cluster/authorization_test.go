@@ -198,3 +198,138 @@ func TestWithdrawnNotPutBack(t *testing.T) {
 		}
 	})
 }
+
+// TestWithdrawnDuringExchange: a code was exchanged, and while etcd does not answer, the customer
+// withdraws the authorization at another host. The token that came with the grant is dead. A
+// customer's first grant is, too: the message is stored although there is no grant yet.
+func TestWithdrawnDuringExchange(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		t.Run(fmt.Sprint("first ", first), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { testWithdrawnDuringExchange(t, first) })
+		})
+	}
+}
+
+func testWithdrawnDuringExchange(t *testing.T, first bool) {
+	etcd := kvtest.New()
+	a, b := run(t, etcd, "a", newDisk(), withGrant), run(t, etcd, "b", newDisk(), withGrant)
+	if !first {
+		a.give("r1")
+	}
+	time.Sleep(time.Second)
+	c, err := a.claim(refresh.Want{Table: record.Codes, Name: "code", Grant: grant, Rotates: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, w := record.Grant{Name: grant}, record.Grant{Name: grant}
+	if !first {
+		g, w = a.grant(grant), b.grant(grant)
+	}
+	g.Replace(record.Generation{Value: "r2", At: time.Now(), Source: "event"})
+	a.client.Faults(func(r kvtest.Request) kvtest.Fault {
+		return kvtest.Fault{Lost: r.Method == kvtest.Txn && writesEtcd(r.Txn)}
+	})
+	if err := c.Land(t.Context(), spentOf("code"), g.Encode(), credentialOf(token, "v", time.Now())); !errors.Is(err, refresh.ErrUnconfirmed) {
+		t.Fatalf("got %v", err)
+	}
+	time.Sleep(time.Second)
+	w.Revoked = time.Now()
+	if err := b.Store().Put(t.Context(), w.Encode()); err != nil {
+		t.Fatal(err)
+	}
+	a.client.Faults(nil)
+	time.Sleep(20 * time.Second)
+	if b.value(token) != "" || a.value(token) != "" {
+		t.Error("the token is in force")
+	}
+	if g := b.grant(grant); g.Live() || !g.Knows("r2") {
+		t.Errorf("the grant can be used: %v, it is kept: %v", g.Live(), g.Knows("r2"))
+	}
+}
+
+// TestCrossedExchange: while etcd does not answer, a code is exchanged at one host, and another
+// host fetches the token. Its value stays in force, although WeChat may have answered the code
+// last, so hosts learn that WeChat's newest is unknown, also after a restart of the host that has
+// the answer to the code.
+func TestCrossedExchange(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprint("restart ", restart), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk(), withGrant), run(t, etcd, "b", newDisk(), withGrant)
+				a.give("r1")
+				time.Sleep(time.Second)
+				c, err := a.claim(refresh.Want{Table: record.Codes, Name: "code", Grant: grant, Rotates: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				a.client.Faults(func(r kvtest.Request) kvtest.Fault {
+					return kvtest.Fault{Lost: r.Method == kvtest.Txn && writesEtcd(r.Txn)}
+				})
+				g := a.grant(grant)
+				g.Replace(record.Generation{Value: "r2", At: time.Now(), Source: "event"})
+				if err := c.Land(t.Context(), spentOf("code"), g.Encode(), credentialOf(token, "first", time.Now())); !errors.Is(err, refresh.ErrUnconfirmed) {
+					t.Fatalf("got %v", err)
+				}
+				other, err := b.claim(rotating)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := other.Land(t.Context(), b.answer("v", "r3")...); err != nil {
+					t.Fatal(err)
+				}
+				if restart {
+					a = a.restart(etcd, "a")
+				} else {
+					a.client.Faults(nil)
+				}
+				time.Sleep(20 * time.Second)
+				if g := b.grant(grant); g.Value != "r3" || !g.Knows("r2") || b.value(token) != "v" {
+					t.Errorf("in force: %s and %s", string(g.Value), string(b.value(token)))
+				}
+				if !a.doubtful(token) || !b.doubtful(token) || a.Stats().Offers != 0 {
+					t.Errorf("doubt at the first host %v, at the other %v; %d offers", a.doubtful(token), b.doubtful(token), a.Stats().Offers)
+				}
+			})
+		})
+	}
+}
+
+// TestExchangeOvertaken ends the claim for a code while the answer to the code waits to be stored.
+// The token that came with it is not put in force, so hosts learn that WeChat's newest is unknown,
+// also after a restart of the host that has the answer.
+func TestExchangeOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk(), withGrant), run(t, etcd, "b", newDisk(), withGrant)
+		a.give("r1")
+		time.Sleep(time.Second)
+		code := refresh.Want{Table: record.Codes, Name: "code", Grant: grant, Rotates: true}
+		c, err := a.claim(code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.client.Cut()
+		g := a.grant(grant)
+		g.Replace(record.Generation{Value: "r2", At: time.Now(), Source: "event"})
+		if err := c.Land(t.Context(), spentOf("code"), g.Encode(), credentialOf(token, "first", time.Now())); !errors.Is(err, refresh.ErrUnconfirmed) {
+			t.Fatalf("got %v", err)
+		}
+		time.Sleep(30 * time.Second)
+		other, err := b.claim(code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Land(t.Context(), record.Record{Table: record.Codes, Key: "code"}); err != nil {
+			t.Fatal(err)
+		}
+		a = a.restart(etcd, "a")
+		time.Sleep(20 * time.Second)
+		if g := b.grant(grant); !g.Knows("r2") {
+			t.Error("the grant is lost")
+		}
+		if !a.doubtful(token) || !b.doubtful(token) || a.Stats().Offers != 0 {
+			t.Errorf("doubt at the first host %v, at the other %v; %d offers", a.doubtful(token), b.doubtful(token), a.Stats().Offers)
+		}
+	})
+}

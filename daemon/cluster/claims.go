@@ -21,6 +21,7 @@ type claims struct {
 	all     map[string]storedClaim // by key; without a State: deleted, until the watch has seen it
 	flights map[string]*flight     // by nonce: those whose claim may be used or is being given back
 	missing map[string]storedClaim // by key: absent in etcd for a reason not known yet
+	late    map[string]lateClaim   // by key: answers that have landed late
 }
 
 // storedClaim is a claim as etcd has it.
@@ -34,7 +35,7 @@ type storedClaim struct {
 const mostRounds = 5
 
 func newClaims(h *Host) *claims {
-	return &claims{host: h, all: make(map[string]storedClaim), flights: make(map[string]*flight), missing: make(map[string]storedClaim)}
+	return &claims{host: h, all: make(map[string]storedClaim), flights: make(map[string]*flight), missing: make(map[string]storedClaim), late: make(map[string]lateClaim)}
 }
 
 // Claim implements [refresh.Peers].
@@ -137,7 +138,7 @@ func (cs *claims) inForce(c storedClaim) bool {
 // claim was not current, and is now.
 func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session Session, want refresh.Want, recs []record.Record) (f *flight, again bool, err error) {
 	h := cs.host
-	f = &flight{claims: cs, want: want, key: key, nonce: newNonce(), epoch: session.Epoch}
+	f = &flight{claims: cs, want: want, key: key, nonce: newNonce(), epoch: session.Epoch, until: session.Until}
 	if seen.revision != 0 && doubted(want) {
 		f.tries = max(seen.Tries, 1)
 	}
@@ -204,8 +205,9 @@ func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session
 }
 
 // abandoned returns what a transaction compares that ends c, because its host's session is over.
+// Another machine may have this host's name since.
 func (cs *claims) abandoned(c storedClaim) []Compare {
-	if c.State != record.Calling || c.Host == cs.host.cfg.Host {
+	if c.State != record.Calling {
 		return nil
 	}
 	return []Compare{{Key: presenceKey(cs.host.cfg.Prefix, c.Host), Field: Created, Not: true, Value: c.Epoch}}

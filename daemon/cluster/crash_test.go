@@ -9,6 +9,7 @@ import (
 
 	"tokend/daemon/cluster"
 	"tokend/daemon/cluster/kvtest"
+	"tokend/daemon/record"
 	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
@@ -140,6 +141,97 @@ func TestCrashDoubt(t *testing.T) {
 					}
 				}
 			}
+		})
+	}
+}
+
+// TestCrashPendingDoubt crashes a host after each write of a doubt that has to wait: another host
+// has claimed since, and calls. Once the doubt is on the disk, it outlives the crash and that call.
+func TestCrashPendingDoubt(t *testing.T) {
+	for writes := 1; writes < 7; writes++ { // before the first, nobody can know of the call
+		crashing(t, writes, func(t *testing.T, c refresh.Claim, a, b *node) (check func(a *node)) {
+			a.client.Cut()
+			time.Sleep(30 * time.Second)
+			other, err := b.claim(rotating)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.client.Heal()
+			a.crashAfter(writes)
+			_ = c.Give(t.Context(), true)
+			time.Sleep(5 * time.Second)
+			if b.doubtful(token) {
+				t.Error("there is doubt about a claim that is in force")
+			}
+			if err := other.Land(t.Context(), b.answer("t2", "r2")...); err != nil {
+				t.Fatal(err)
+			}
+			return func(a *node) {
+				for _, n := range []*node{a, b} {
+					if !n.doubtful(token) {
+						t.Error("a call without an answer has left no doubt")
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestCrashUnused crashes a host that has both to wait until another host's call is over: a grant
+// whose value was not put in force, and the doubt about that value.
+func TestCrashUnused(t *testing.T) {
+	crashing(t, 0, func(t *testing.T, c refresh.Claim, a, b *node) (check func(a *node)) {
+		a.client.Cut()
+		time.Sleep(30 * time.Second)
+		other, err := b.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.client.Heal()
+		if err := c.Land(t.Context(), a.answer("t1", "r2")[1:]...); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		a.crash()
+		if err := other.Land(t.Context(), b.answer("t2", "r3")...); err != nil {
+			t.Fatal(err)
+		}
+		return func(a *node) { checkKept(t, true, "r2", "t1", a, b) }
+	})
+}
+
+// TestCrashedExchange crashes a host that exchanges a code. If the code was promised to WeChat, a
+// host exchanges it again and takes the claim over. Otherwise nobody does, and the claim is freed,
+// as it is when the code has ended.
+func TestCrashedExchange(t *testing.T) {
+	for _, promised := range []bool{false, true} {
+		t.Run(fmt.Sprint("promised ", promised), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a := run(t, etcd, "a", newDisk())
+				run(t, etcd, "b", newDisk())
+				if promised {
+					if err := a.Store().Put(t.Context(), codeOf("code", "v")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := a.claim(refresh.Want{Table: record.Codes, Name: "code", Grant: grant, Rotates: true}); err != nil {
+					t.Fatal(err)
+				}
+				a.crash()
+				time.Sleep(10 * time.Second)
+				if len(etcd.Keys("/tokend/l/")) != 1 {
+					t.Error("the claim of a session that lasts was freed")
+				}
+				time.Sleep(10 * time.Second)
+				if left := len(etcd.Keys("/tokend/l/")) == 1; left != promised {
+					t.Errorf("the claim is left: %v, want %v", left, promised)
+				}
+				time.Sleep(2 * time.Hour)
+				if len(etcd.Keys("/tokend/l/")) != 0 {
+					t.Error("the claim is left when the code has ended")
+				}
+			})
 		})
 	}
 }

@@ -20,7 +20,7 @@
 // A transaction without an answer may have been applied, may be applied up to a minute later, or
 // twice. The same transaction is repeated until its outcome is known. What cannot wait for that is
 // an [offer]: a host's goroutine repeats it. An answer that must not be lost is on the host's disk
-// before its landing is tried.
+// before its landing is tried, and so is that a call had no answer before the claim is released.
 //
 // Six rules follow, each because a shorter version has lost a grant:
 //

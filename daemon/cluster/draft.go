@@ -55,12 +55,18 @@ func (d *draft) expect(s *Store, r record.Record, base int64) {
 }
 
 // with makes the transaction depend on the grant that a credential among its records was fetched
-// with, which has the revision base. Another grant may be of a later authorization. Then the
-// customer has withdrawn the one before, and with it the credential.
+// with, or refused with, which has the revision base. Another grant may be of a later
+// authorization. Then the customer has withdrawn the one before, and with it the credential.
 func (d *draft) with(s *Store, grant string, base int64) {
-	if r := (record.Record{Table: record.Grants, Key: grant}); grant != "" && !d.has(r) && slices.ContainsFunc(d.recs, isValue) {
+	if r := (record.Record{Table: record.Grants, Key: grant}); grant != "" && !d.has(r) && slices.ContainsFunc(d.recs, byGrant) {
 		d.expect(s, r, base)
 	}
+}
+
+// byGrant reports whether r is what WeChat may have answered to a call with a grant: a credential,
+// or the hold that a refusal calls for.
+func byGrant(r record.Record) bool {
+	return r.Value != nil && (r.Table == record.Credentials || r.Table == record.Holds)
 }
 
 // isValue reports whether r is a credential, not its deletion.
@@ -112,14 +118,14 @@ func (d *draft) contained(k *keys, kv KeyValue, r record.Record) bool {
 }
 
 // adopts reports whether stored has what the change of before to after is about: new generations,
-// or else a revocation.
+// or else a revocation. WeChat may repeat a value to another host, at another time.
 func adopts(stored, before, after *record.Grant) bool {
 	changed := !after.Revoked.Equal(before.Revoked)
-	for _, x := range append([]record.Generation{after.Generation}, after.Earlier...) {
+	for _, x := range after.All() {
 		if x.Value == "" || before.Knows(x.Value) {
 			continue
 		}
-		if !stored.Knows(x.Value) {
+		if !slices.ContainsFunc(stored.All(), func(s record.Generation) bool { return s.Value == x.Value && s.At.Equal(x.At) }) {
 			return false
 		}
 		changed = true

@@ -22,10 +22,12 @@ type flight struct {
 	// flight without a claim.
 	revision int64
 
+	until clock.Instant // the session lasts at least until then; known before the last call
+
 	tries  int  // how many calls before have ended in doubt
 	intent bool // the claim left a hold in case that this host dies
 
-	answer *offer // that is on the host's disk, while it is not known to be stored; nil for none
+	answer *offer // that is not known to be stored, and must not be lost; nil for none
 
 	// kept: WeChat has repeated the value, and the next poll uses the claim again. Guarded by
 	// claims.mu.
@@ -42,7 +44,8 @@ func (f *flight) Until() clock.Instant {
 	if !ok || session.Epoch != f.epoch {
 		return 0
 	}
-	return session.Until
+	f.until = session.Until
+	return f.until
 }
 
 // Put implements [refresh.Claim].
@@ -120,7 +123,7 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 	p.GrantBase = h.store.revision(record.Grants, p.Grant)
 	if g := p.grant(); f.want.Table == record.Credentials && !slices.ContainsFunc(recs, isCredential) && !p.Repeats && g != nil && g.Live() {
 		// The value is not put in force, and nobody knows which one is WeChat's newest.
-		h.offers.doubt(ctx, p)
+		f.answer = p
 		_ = f.Give(ctx, true) // it is repeated
 		return nil
 	}
@@ -241,9 +244,13 @@ func (f *flight) Give(ctx context.Context, sent bool) error {
 		h.offers.doubt(ctx, f.answer)
 	}
 	p := f.offer(offerGive, nil)
+	p.ID = newNonce() // an answer on the disk has the other
 	if p.sent = sent && doubted(f.want); p.sent {
 		p.Tries++
 		h.counts.doubts.Add(1)
+		if err := h.offers.journal(ctx, p); err != nil {
+			h.log.Error("cannot write that a call had no answer", "name", p.Name, "error", err)
+		}
 	}
 	p.txn = f.claims.release(f.key, p.claim(h, record.Calling, 0), f.revision, p.Tries, f.deletions())
 	p.busy = true
@@ -269,6 +276,6 @@ func (f *flight) offer(kind offerKind, recs []record.Record) *offer {
 	p := newOffer(kind, recs)
 	p.Name, p.Table, p.Grant = f.want.Name, f.want.Table, f.want.Grant
 	p.Nonce, p.Epoch, p.Revision, p.Tries = f.nonce, f.epoch, f.revision, f.tries
-	p.ID, p.key = f.nonce, f.key
+	p.ID, p.key, p.until = f.nonce, f.key, f.until
 	return p
 }

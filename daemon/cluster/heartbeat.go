@@ -204,6 +204,10 @@ func (h *heartbeats) write(ctx context.Context) time.Duration {
 		}
 		h.epoch = session.Epoch
 		return beatEvery
+	case err == nil:
+		// A backup may have the lease without the presence key: this session could not claim, and
+		// would last. The next one begins when the lease cannot be extended.
+		_ = h.sessions.revoke(ctx, session.Lease)
 	case Refused(err):
 		return beatEvery
 	}

@@ -288,6 +288,9 @@ func (h *Host) txn(ctx context.Context, t Txn) (o Outcome, err error) {
 	}
 	if err == nil && h.mirror != nil {
 		h.signs.wrote(t, o)
+		if o.Held && t.puts() {
+			before++ // else its revision is not a new one
+		}
 		h.mirror.observe(before, o.Header)
 	}
 	return o, err

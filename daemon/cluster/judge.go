@@ -84,26 +84,24 @@ func judgeGrant(ours, theirs record.Record, restored bool) judgment {
 		return judgment{} // of a newer version, or damaged before it was sealed
 	case o.Number < t.Number:
 		return judgment{verdict: takeOver}
-	case o.Number > t.Number && (!restored || t.Value == "" || o.Knows(t.Value)):
+	case o.Number > t.Number && (!restored || t.Value == "" || o.Covers(&t)):
 		return judgment{verdict: putBack, alarm: true}
 	case o.Number > t.Number:
 		// After a restore, another host may have fetched with a grant of before, and WeChat may
-		// have answered with its newest one.
+		// have answered with its newest one, which may be an earlier generation.
 		return judgment{verdict: keepBoth, merged: both(o, t), alarm: true}
 	case bytes.Equal(ours.Value, theirs.Value):
 		return judgment{}
-	case o.Value == "" || t.Knows(o.Generation.Value):
+	case o.Value == "" || t.Covers(&o):
 		return judgment{verdict: takeOver}
 	}
 	return judgment{verdict: keepBoth, merged: both(t, o), alarm: true}
 }
 
-// both returns g with the value of another copy as an earlier generation, which is tried if WeChat
-// refuses that of g.
+// both returns g with the value of another copy, usually as an earlier generation, which is tried
+// if WeChat refuses that of g. So are the generations of the other copy that were not tried.
 func both(g, other record.Grant) record.Record {
-	older := other.Generation
-	older.Source = record.FromOffer
-	g.Shelve(older)
+	g.Merge(&other)
 	g.Number++
 	return g.Encode()
 }

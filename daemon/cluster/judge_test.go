@@ -136,3 +136,44 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
+
+// TestUntriedGenerationKept: an answer could not be stored, and its grant is behind another one.
+// After a restore of etcd, copies with other histories keep it, because it may be WeChat's newest.
+func TestUntriedGenerationKept(t *testing.T) {
+	grant := func(number uint64, values ...secret.Text) *record.Grant {
+		g := &record.Grant{Name: "g", Number: number}
+		for i, v := range values {
+			g.Replace(record.Generation{Value: v, At: time.Unix(1e9+int64(i), 0), Source: record.FromRotation})
+		}
+		return g
+	}
+	late := func(g *record.Grant) *record.Grant {
+		g.Shelve(record.Generation{Value: "late", At: time.Unix(2e9, 0), Source: record.FromOffer})
+		return g
+	}
+	for _, test := range []struct {
+		name         string
+		ours, theirs *record.Grant
+		want         secret.Text // in force
+	}{
+		{"of an older grant in etcd", grant(3, "a", "b", "c"), late(grant(2, "a")), "c"},
+		{"of another grant in etcd", grant(3, "a", "b", "c"), late(grant(2, "a", "d")), "c"},
+		{"of another grant of the same age in etcd", grant(2, "a", "b"), late(grant(2, "a", "d")), "d"},
+		{"of another copy of the same age", late(grant(2, "a", "b")), grant(2, "a", "d"), "d"},
+		{"of a copy of the same age with an older value", late(grant(2, "a")), grant(2, "a", "b"), "b"},
+	} {
+		got := judgeGrant(test.ours.Encode(), test.theirs.Encode(), true)
+		g, err := record.DecodeGrant(got.merged)
+		if got.verdict != keepBoth || err != nil || g.Value != test.want {
+			t.Errorf("%s: got %d, %+v, %v", test.name, got.verdict, g, err)
+			continue
+		}
+		tried := false
+		for _, x := range g.Earlier {
+			tried = tried || x.Value == "late" && x.Source == record.FromOffer
+		}
+		if !tried || g.Number <= test.ours.Number || g.Number <= test.theirs.Number {
+			t.Errorf("%s: merged to %+v", test.name, g)
+		}
+	}
+}

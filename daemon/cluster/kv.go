@@ -172,6 +172,11 @@ type Txn struct {
 	Then, Else []Op
 }
 
+// puts reports whether Then changes a key for certain, so that it has a revision of its own.
+func (t *Txn) puts() bool {
+	return slices.ContainsFunc(t.Then, func(op Op) bool { return op.Verb == Put })
+}
+
 // Compare compares a field of a key with a value. The fields of an absent key are zero.
 type Compare struct {
 	Key   string

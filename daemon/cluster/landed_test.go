@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -8,6 +9,7 @@ import (
 
 	"tokend/daemon/cluster/kvtest"
 	"tokend/daemon/record"
+	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
 
@@ -68,4 +70,38 @@ func TestRevokedAfterLanding(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSameGrantAnswered: WeChat answers the calls of two hosts with the same refresh token. The
+// grant that the second host has stored does not show that the answer of the first has landed: its
+// token may be WeChat's newest.
+func TestSameGrantAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		c, err := a.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		a.client.MuteWatches()
+		etcd.Expire("/tokend/m/a")
+		time.Sleep(100 * time.Millisecond)
+		other, err := b.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Land(t.Context(), b.answer("t2", "r2")...); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		err = c.Land(t.Context(), a.answer("t1", "r2")...)
+		a.client.UnmuteWatches()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !errors.Is(err, refresh.ErrOvertaken) || !a.doubtful(token) || !b.doubtful(token) {
+			t.Errorf("%v; no doubt: value %s", err, []byte(b.value(token)))
+		}
+	})
 }

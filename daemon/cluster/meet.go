@@ -12,10 +12,11 @@ const (
 	pageSize = 1000
 
 	// maxMeeting is how long a host waits for the clocks of its peers before it reads their
-	// records, firstMeeting if it has no copies that were dated in this boot: it would take all
-	// times from its wall clock. A host answers within 1 s. If its watch is silent it moves, and
-	// writes a heartbeat within firstMeeting. A dead host is waited for until its session ends.
-	// meetingPause is between two looks.
+	// records. It waits for firstMeeting if it has no copies that were dated in this boot, or if
+	// etcd was unreachable: it would take times from its wall clock. A host answers within 1 s. If
+	// its watch is silent, also because etcd was restored, it writes a heartbeat within
+	// firstMeeting. A dead host is waited for until its session ends. meetingPause is between two
+	// looks.
 	maxMeeting   = 4 * time.Second
 	firstMeeting = beatEvery + echoTimeout + time.Second
 	meetingPause = 200 * time.Millisecond
@@ -57,7 +58,7 @@ func (m *mirror) meet(ctx context.Context) error {
 func (m *mirror) patience() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.dated != m.clocks.own {
+	if m.dated != m.clocks.own || m.unreachable.Load() {
 		return firstMeeting
 	}
 	return maxMeeting

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,4 +209,98 @@ func TestRestoredDoubt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRestoredTakeover restores etcd from a backup of before a call without an answer. A flight has
+// taken the doubt over, and makes no call, or WeChat refuses it. The doubt is left again.
+func TestRestoredTakeover(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, c refresh.Claim){
+		"give": func(t *testing.T, c refresh.Claim) { _ = c.Give(t.Context(), false) },
+		"hold": func(t *testing.T, c refresh.Claim) { _ = c.Land(t.Context(), holdOf(token, "x")) },
+	} {
+		for _, wait := range []time.Duration{0, time.Minute} {
+			t.Run(fmt.Sprint(name, " after ", wait), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					etcd := kvtest.New()
+					a := run(t, etcd, "a", newDisk())
+					a.give("r1")
+					time.Sleep(15 * time.Second)
+					backup := etcd.Backup()
+					c, err := a.claim(rotating)
+					if err == nil {
+						err = c.Give(t.Context(), true)
+					}
+					if err == nil {
+						c, err = a.claim(rotating)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					etcd.Restore(backup, true)
+					time.Sleep(wait)
+					end(t, c)
+					time.Sleep(time.Minute)
+					synctest.Wait()
+					if !a.doubtful(token) || len(etcd.Keys("/tokend/l/")) != 1 {
+						t.Errorf("doubtful: %v, claims: %d", a.doubtful(token), len(etcd.Keys("/tokend/l/")))
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestRestoredClaimOfDoubt: a host's answer could not land and waits, as doubt, for the call of
+// another host. A restore of etcd brings back the host's own claim, in its session, which lasts.
+// The doubt takes the place of it.
+func TestRestoredClaimOfDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		time.Sleep(15 * time.Second)
+		c, err := a.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		backup := etcd.Backup()
+		a.client.MuteWatches()
+		b.give("r2")
+		if err := c.Land(t.Context(), a.answer("t1", "r3")...); !errors.Is(err, refresh.ErrRenewed) {
+			t.Fatalf("got %v", err)
+		}
+		a.client.UnmuteWatches()
+		var writes atomic.Int32
+		a.client.Faults(func(r kvtest.Request) kvtest.Fault {
+			return kvtest.Fault{Lost: r.Method == kvtest.Txn && writesEtcd(r.Txn) && writes.Add(1) > 1}
+		})
+		_ = c.Give(t.Context(), true)
+		synctest.Wait()
+		if _, err := b.claim(rotating); err != nil {
+			t.Fatal(err)
+		}
+		a.client.Faults(nil)
+		time.Sleep(5 * time.Second)
+		etcd.Restore(backup, true)
+		time.Sleep(time.Minute)
+		if _, err := run(t, etcd, "c", newDisk()).claim(rotating); err != nil {
+			t.Errorf("another host cannot call: %v", err)
+		}
+	})
+}
+
+// TestPresenceLost: etcd has lost the presence key of a host, but not its lease, as after a restore
+// of a backup that was made in between. The host begins another session, and claims again.
+func TestPresenceLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		a.give("r1")
+		newOperator(t, etcd).do(cluster.Op{Verb: cluster.Delete, Key: "/tokend/m/a"})
+		time.Sleep(20 * time.Second)
+		if _, err := a.claim(rotating); err != nil {
+			t.Error(err)
+		}
+	})
 }

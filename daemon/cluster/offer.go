@@ -5,20 +5,20 @@ import (
 	"fmt"
 	"slices"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/record"
 )
 
 // offer is a change that etcd has not confirmed. What must survive a crash is in the host's own
 // store. An offer about a claim is repeated until its outcome is known.
 type offer struct {
-	Version int          `json:"version"`
-	Kind    offerKind    `json:"kind"`
-	ID      string       `json:"id"`
-	Nonce   string       `json:"nonce,omitempty"` // of the claim
-	Epoch   int64        `json:"epoch,omitempty"`
-	Name    string       `json:"name,omitempty"` // what the claim is for
-	Table   record.Table `json:"table,omitempty"`
-	Grant   string       `json:"grant,omitempty"`
+	Kind  offerKind    `json:"kind"`
+	ID    string       `json:"id"`
+	Nonce string       `json:"nonce,omitempty"` // of the claim
+	Epoch int64        `json:"epoch,omitempty"`
+	Name  string       `json:"name,omitempty"` // what the claim is for
+	Table record.Table `json:"table,omitempty"`
+	Grant string       `json:"grant,omitempty"`
 
 	// Revision is the fencing token of the claim, Tries how many calls have ended in doubt.
 	Revision int64 `json:"revision,omitempty"`
@@ -40,23 +40,25 @@ type offer struct {
 	txn   Txn    // of a release
 	draft *draft // of a landing; nil after a restart
 
-	lasting bool // a landing's answer must not be lost: see flight.lasting
-	dropped bool // a landing's value is not put in force: it leaves doubt
+	until   clock.Instant // of the flight: see flight.until; zero after a restart
+	lasting bool          // a landing's answer must not be lost: see flight.lasting
+	dropped bool          // a landing's value is not put in force: it leaves doubt
 }
 
 type offerKind string
 
 const (
 	offerLanding offerKind = "landing" // an answer to be stored under the claim
-	offerGive    offerKind = "give"    // a claim to be ended without an answer; not journaled: a crash ends the session
+	offerGive    offerKind = "give"    // a claim to be ended without an answer; see decodeOffer
 	offerDoubt   offerKind = "doubt"   // doubt to be left, and a grant to be kept, when the claim is free
 	offerPut     offerKind = "put"     // a pushed ticket or an accepted code
 )
 
+// offerVersion is the first byte of a stored offer. JSON follows.
 const offerVersion = 1
 
 func newOffer(kind offerKind, recs []record.Record) *offer {
-	return &offer{Version: offerVersion, Kind: kind, ID: newNonce(), Records: recs}
+	return &offer{Kind: kind, ID: newNonce(), Records: recs}
 }
 
 // encode returns the record of p in the host's own store.
@@ -79,8 +81,11 @@ func decodeOffer(r record.Record) (*offer, error) {
 	if err := json.Unmarshal(r.Value[1:], p); err != nil {
 		return nil, fmt.Errorf("%w: %v", record.ErrCorrupt, err)
 	}
-	if p.Kind == offerLanding && len(p.Base) != len(p.Records) {
+	switch {
+	case p.Kind == offerLanding && len(p.Base) != len(p.Records):
 		return nil, record.ErrCorrupt
+	case p.Kind == offerGive:
+		p.Kind = offerDoubt // the session of the claim is over, and another host may have called since
 	}
 	return p, nil
 }
@@ -89,8 +94,11 @@ func decodeOffer(r record.Record) (*offer, error) {
 func (p *offer) deletion() record.Record { return record.Record{Table: record.Offers, Key: p.ID} }
 
 // grant returns the grant that p stores; nil if it stores none.
-func (p *offer) grant() *record.Grant {
-	for _, r := range p.Records {
+func (p *offer) grant() *record.Grant { return grantIn(p.Records) }
+
+// grantIn returns the grant among recs; nil if there is none.
+func grantIn(recs []record.Record) *record.Grant {
+	for _, r := range recs {
 		if r.Table == record.Grants && r.Value != nil {
 			if g, err := record.DecodeGrant(r); err == nil {
 				return &g

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -121,6 +122,33 @@ func TestBootMetLate(t *testing.T) {
 		synctest.Wait()
 		if followed != 1 {
 			t.Errorf("followed %d times since the boot is known", followed)
+		}
+	})
+}
+
+// TestRebootMissed: a host has rebooted while another was cut off, which is then refused a change
+// because of what the first has stored since. It does not date that by its wall clock.
+func TestRebootMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := runPeer(t, etcd, "a", "x@a", 0, 0), runPeer(t, etcd, "b", "x@b", time.Hour, 0)
+		o := newOperator(t, etcd)
+		time.Sleep(15 * time.Second)
+		a.client.Cut()
+		b.crash()
+		time.Sleep(20 * time.Second)
+		runPeer(t, etcd, "b", "y@b", time.Minute, 0)
+		o.put(credentialBy("y@b"))
+		a.client.MuteWatches()
+		a.client.Heal()
+		newer, ok := errors.AsType[*refresh.NewerError](a.Store().Put(t.Context(), credentialOf("c", "ours", time.Now())))
+		if !ok || len(newer.Records) != 0 {
+			t.Fatalf("got %v, want an error without a record", newer)
+		}
+		a.client.UnmuteWatches()
+		time.Sleep(15 * time.Second)
+		if a.value("c") != "v" {
+			t.Error("the host does not follow when it knows the clock")
 		}
 	})
 }

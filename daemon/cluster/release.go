@@ -32,9 +32,11 @@ func (cs *claims) landing(p *offer, base []int64, recs []record.Record) *draft {
 // landed reports whether p has landed, by the outcome of its landing, and returns what is stored
 // then. If an earlier attempt was applied, that may be newer than p.
 func (cs *claims) landed(p *offer, o Outcome) (stored []record.Record, ok bool) {
-	switch {
-	case !o.Held && !p.draft.applied(cs.host.keys, o):
+	if !o.Held && !p.draft.applied(cs.host.keys, o) {
 		return nil, false
+	}
+	cs.noteLate(p)
+	switch {
 	case !o.Held:
 		cs.see(o.Got[len(o.Got)-1], o.Revision)
 		return p.draft.stored(cs.host, o), true
@@ -49,7 +51,7 @@ func (cs *claims) landed(p *offer, o Outcome) (stored []record.Record, ok bool) 
 // strays returns the claims that nobody uses or ends but this host. One kind is of its own session,
 // and none of its flights knows it: its first attempt took effect late, after another attempt was
 // used and freed. No peer may take it while the session lasts. The other kind is of a dead host and
-// for a code that nobody exchanges again, because it was not promised to WeChat.
+// for a code that nobody exchanges again: it was not promised to WeChat, or has ended.
 func (cs *claims) strays() map[string]storedClaim {
 	h := cs.host
 	session, ok := h.sessions.Current()
@@ -82,10 +84,11 @@ func (cs *claims) unknown() map[string]storedClaim {
 	return all
 }
 
-// promised reports whether there is a record of a code, so that some host exchanges it again.
+// promised reports whether there is a record of a code that has not ended, so that some host
+// exchanges it again.
 func (h *Host) promised(code string) bool {
 	r, err := h.store.Get(record.Codes, code)
-	return err != nil || r.Value != nil
+	return err != nil || r.Value != nil && !h.mirror.obsolete(r)
 }
 
 // keptFor is how long a claim that a poller keeps may be unused.

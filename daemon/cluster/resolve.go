@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"tokend/daemon/record"
-	"tokend/fetchers/secret"
 )
 
 // give ends a claim without an answer.
@@ -26,17 +25,26 @@ func (o *offers) give(ctx context.Context, p *offer, take copier) error {
 			o.doubt(ctx, p)
 			return nil
 		}
-		o.remove(p)
+		o.given(ctx, p)
 		return nil
 	}
 	h.claims.released(p.key, out, p.claim(h, record.Calling, p.Tries), p.Tries)
-	o.remove(p)
+	o.given(ctx, p)
 	for _, op := range p.txn.Then[1:] {
 		if op.Verb == Delete {
 			return take(ctx, record.Record{Table: record.Holds, Key: p.Name, Revision: out.Revision})
 		}
 	}
 	return nil
+}
+
+// given ends p, a release: there is doubt in etcd, or none is due.
+func (o *offers) given(ctx context.Context, p *offer) {
+	if p.sent { // it is on the disk
+		o.over(ctx, p)
+	} else {
+		o.remove(p)
+	}
 }
 
 // land stores an answer whose landing had no answer.
@@ -71,22 +79,53 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 		return err
 	}
 	base, recs := h.store.merged(p.Base, p.Records)
-	if h.store.regranted(p) {
-		base, recs = withoutValues(base, recs)
+	if h.store.regranted(p, recs) {
+		base, recs = withoutAnswer(base, recs)
 	}
 	without := slices.ContainsFunc(p.Records, isValue) && !slices.ContainsFunc(recs, isValue)
-	if without && !p.dropped && p.lasting && p.Table == record.Credentials {
-		p.dropped, p.Tries = true, p.Tries+1
-		h.counts.doubts.Add(1)
+	if without && !p.dropped && p.lasting {
+		if p.dropped = true; p.Table == record.Credentials {
+			p.Tries++
+			h.counts.doubts.Add(1)
+		} else {
+			o.suspect(ctx, p)
+		}
 	}
 	p.draft = h.claims.landing(p, base, recs)
 	return nil
 }
 
-// regranted reports whether the grant that p's value was fetched with has changed. The exchange of
-// a code brings a value and its own grant.
-func (s *Store) regranted(p *offer) bool {
-	return (p.Table == record.Credentials || p.grant() == nil) && s.revision(record.Grants, p.Grant) != p.GrantBase
+// suspect leaves doubt about the token that came with p, the answer to a code, and is not put in
+// force: it may be WeChat's newest.
+func (o *offers) suspect(ctx context.Context, p *offer) {
+	came := p.grant()
+	if came == nil {
+		return
+	}
+	if g, err := o.host.store.grant(came.Name); err == nil && !g.Live() {
+		return // the token is dead
+	}
+	for _, r := range p.Records {
+		if isValue(r) {
+			c := storedClaim{Claim: record.Claim{Name: r.Key, Table: r.Table, Nonce: newNonce(), Epoch: p.Epoch}}
+			o.doubt(ctx, c.doubt(o.host.keys.of(record.Claims, r.Key)))
+		}
+	}
+}
+
+// regranted reports whether the grant that p's value was fetched with is no longer in force when p
+// lands as recs. The exchange of a code brings a value and its own grant.
+func (s *Store) regranted(p *offer, recs []record.Record) bool {
+	came := p.grant()
+	if p.Table == record.Credentials || came == nil {
+		return s.revision(record.Grants, p.Grant) != p.GrantBase
+	}
+	now := grantIn(recs)
+	if now == nil { // etcd knows what came
+		g, _ := s.grant(came.Name) // a copy that cannot be read is of none
+		now = &g
+	}
+	return !now.Live() || now.Value != came.Value
 }
 
 // merged returns recs, an answer that was made of copies of the revisions base, as changes of the
@@ -106,27 +145,28 @@ func (s *Store) merged(base []int64, recs []record.Record) (now []int64, all []r
 	return now, all
 }
 
-// withoutValues returns those of recs that are no values, and the revisions of their copies.
-func withoutValues(base []int64, recs []record.Record) (at []int64, others []record.Record) {
+// withoutAnswer returns those of recs that do not depend on a grant, and the revisions of their
+// copies.
+func withoutAnswer(base []int64, recs []record.Record) (at []int64, others []record.Record) {
 	for i, r := range recs {
-		if !isValue(r) {
+		if !byGrant(r) {
 			at, others = append(at, base[i]), append(others, r)
 		}
 	}
 	return at, others
 }
 
-// shelved returns the stored grant with the newest generations of r as earlier ones, to be tried if
-// WeChat refuses the current one. The second newest came with the answer if another host had stored
-// a grant during the call. It reports false if the grant knows both.
+// shelved returns the stored grant with the newest generations of r, usually as earlier ones, to be
+// tried if WeChat refuses the current one. The second newest came with the answer if another host
+// had stored a grant during the call. It reports false if the grant knows both.
 func (s *Store) shelved(r record.Record) (record.Record, bool) {
 	ours, err := record.DecodeGrant(r)
 	if err != nil {
 		return r, false
 	}
-	further := []record.Generation{ours.Generation}
+	further := []record.Grant{ours}
 	if len(ours.Earlier) > 0 {
-		further = append(further, ours.Earlier[0])
+		further = append(further, record.Grant{Generation: ours.Earlier[0], Revoked: ours.Revoked})
 	}
 	g, err := s.grant(r.Key)
 	if err != nil {
@@ -135,16 +175,7 @@ func (s *Store) shelved(r record.Record) (record.Record, bool) {
 	}
 	news := false
 	for _, x := range further {
-		if x.Value == "" || g.Knows(x.Value) {
-			continue
-		}
-		news = true
-		x.Source = record.FromOffer
-		if g.Value == secret.Text("") {
-			g.Replace(x)
-		} else {
-			g.Shelve(x)
-		}
+		news = g.Merge(&x) || news
 	}
 	if !news {
 		return r, false
@@ -157,7 +188,8 @@ func (s *Store) shelved(r record.Record) (record.Record, bool) {
 func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 	h := o.host
 	seen, own := h.claims.look(p.key)
-	if own != nil || h.claims.inForce(seen) {
+	ended := seen.Host == h.cfg.Host && seen.Nonce == p.Nonce // p's own claim, which a restore may bring back
+	if own != nil || !ended && h.claims.inForce(seen) {
 		return nil // the call that is being made may have been begun before p's
 	}
 	var further []record.Record
@@ -172,7 +204,9 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 		}
 	}
 	d := h.store.draftOn(base, further)
-	d.ifs = append(d.ifs, h.claims.abandoned(seen)...)
+	if !ended {
+		d.ifs = append(d.ifs, h.claims.abandoned(seen)...)
+	}
 	d.depend(Compare{Key: p.key, Field: Modified, Value: seen.revision})
 	after := p.claim(h, record.Doubtful, max(p.Tries, seen.Tries, 1))
 	doubts := (seen.State != record.Doubtful || seen.Name == "") && p.Table == record.Credentials // else there is doubt enough, or none
@@ -190,8 +224,12 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 	if doubts {
 		h.claims.note(p.key, storedClaim{after, out.Revision})
 	}
+	err = take(ctx, d.at(out.Revision)...)
+	if p.Table == record.Codes {
+		o.suspect(ctx, p)
+	}
 	o.over(ctx, p)
-	return take(ctx, d.at(out.Revision)...)
+	return err
 }
 
 // over ends p: etcd has what it offers, or does not need it.
@@ -213,7 +251,7 @@ func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 		return nil
 	}
 	d := h.store.draft(recs)
-	if h.store.surpasses(recs) { // the copy's revision would be the base of an older ticket
+	if h.store.surpasses(recs) { // what etcd has, or had, is newer
 		o.over(ctx, p)
 		return nil
 	}
@@ -238,9 +276,14 @@ func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 	return nil
 }
 
-// surpasses reports whether the copy of one of recs is a later ticket.
+// surpasses reports whether the copy of one of recs is a later ticket, or a code among them has no
+// copy any more: another host has exchanged it, or found out that it is used up.
 func (s *Store) surpasses(recs []record.Record) bool {
 	return slices.ContainsFunc(recs, func(r record.Record) bool {
+		if r.Table == record.Codes {
+			code, err := s.Get(record.Codes, r.Key)
+			return err == nil && code.Value == nil
+		}
 		if r.Table != record.Credentials {
 			return false
 		}

@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/record"
 )
 
@@ -92,12 +94,58 @@ func (cs *claims) restored() {
 		c.revision = 0
 		cs.all[key] = c
 	}
+	for key, c := range cs.late {
+		cs.missing[key] = c.storedClaim
+	}
+	clear(cs.late)
 }
 
-// missLocked notes c, which a backup may lack. This host's own flights find out by themselves. mu
-// is held.
+// lateClaim is a claim whose answer has landed at an instant when its host's session may have been
+// over. A peer may have taken the claim over and called before etcd was restored, which brought the
+// claim back. Nobody can tell then which of the two values is WeChat's newest.
+type lateClaim struct {
+	storedClaim
+	landed clock.Instant
+}
+
+// noteLate notes that p has landed, if that was late. It leaves doubt if etcd was restored. Else
+// this host may learn that within [sameRestore] of contact with etcd.
+func (cs *claims) noteLate(p *offer) {
+	h := cs.host
+	now := h.cfg.Clock.Now()
+	if p.Table != record.Credentials || !p.lasting || now <= p.until {
+		return
+	}
+	c := storedClaim{Claim: p.claim(h, record.Calling, p.Tries)}
+	if h.mirror.restoredLately() {
+		h.offers.doubt(context.Background(), c.doubt(p.key))
+		return
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	contact := h.beats.contact()
+	maps.DeleteFunc(cs.late, func(_ string, c lateClaim) bool { return contact.Sub(c.landed) > sameRestore })
+	cs.late[p.key] = lateClaim{c, now}
+}
+
+// restoredLately reports whether a restore was noticed since a call began that has just landed.
+func (m *mirror) restoredLately() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.revived || m.restoredLatelyLocked()
+}
+
+// doubt returns an offer that leaves doubt about c, which is under key.
+func (c *storedClaim) doubt(key string) *offer {
+	p := newOffer(offerDoubt, nil)
+	p.key, p.Name, p.Table, p.Nonce, p.Epoch, p.Tries = key, c.Name, c.Table, c.Nonce, c.Epoch, c.Tries
+	return p
+}
+
+// missLocked notes c, which a backup may lack. This host's own flights find out by themselves, but
+// not that the doubt is gone that they have taken over: they may make no call. mu is held.
 func (cs *claims) missLocked(key string, c storedClaim) {
-	if c.State != 0 && c.Table == record.Credentials && !c.Repeats && cs.flights[c.Nonce] == nil {
+	if c.State != 0 && c.Table == record.Credentials && !c.Repeats && (cs.flights[c.Nonce] == nil || c.Tries > 0) {
 		cs.missing[key] = c
 	}
 }
@@ -115,8 +163,6 @@ func (cs *claims) compared(restored bool) {
 	}
 	cs.mu.Unlock()
 	for key, c := range missing {
-		p := newOffer(offerDoubt, nil)
-		p.key, p.Name, p.Table, p.Nonce, p.Epoch, p.Tries = key, c.Name, c.Table, c.Nonce, c.Epoch, c.Tries
-		cs.host.offers.doubt(context.Background(), p)
+		cs.host.offers.doubt(context.Background(), c.doubt(key))
 	}
 }

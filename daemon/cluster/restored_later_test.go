@@ -132,3 +132,88 @@ func TestTicketsOfOneSecond(t *testing.T) {
 		newOperator(t, etcd).check("later", a, b)
 	})
 }
+
+// TestLateLandingAfterRestore pauses a host before its call, so that a peer takes its claim over
+// and calls. Then etcd is restored to the claim, and the late call lands. Its value may be WeChat's
+// newest, and was asked for before the peer's.
+func TestLateLandingAfterRestore(t *testing.T) {
+	for _, wait := range []time.Duration{0, 20 * time.Second} { // until the host has noticed the restore
+		t.Run(fmt.Sprint("landed after ", wait), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				a.give("r1")
+				c, err := a.claim(rotating)
+				if err != nil {
+					t.Fatal(err)
+				}
+				backup := etcd.Backup()
+				a.client.Freeze()
+				time.Sleep(30 * time.Second)
+				other, err := b.claim(rotating)
+				if err == nil {
+					err = other.Land(t.Context(), b.answer("t2", "r3")...)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				etcd.Restore(backup, true)
+				a.client.Thaw()
+				time.Sleep(wait)
+				if err := c.Land(t.Context(), a.answer("t1", "r2")...); errors.Is(err, refresh.ErrRenewed) {
+					_ = c.Give(t.Context(), true) // the peer was first to put its answer back
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if !a.doubtful(token) || !b.doubtful(token) {
+					t.Error("nobody fetches again")
+				}
+				g := b.grant(grant)
+				if !g.Knows("r2") || !g.Knows("r3") {
+					t.Errorf("a grant is lost: %+v", g)
+				}
+			})
+		})
+	}
+}
+
+// TestLateLandingLearnedLate: after such a landing, the host is cut off from etcd. It learns of the
+// restore when it is back, from its peer.
+func TestLateLandingLearnedLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		time.Sleep(15 * time.Second)
+		c, err := a.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backup := etcd.Backup()
+		a.client.Freeze()
+		time.Sleep(30 * time.Second)
+		other, err := b.claim(rotating)
+		if err == nil {
+			err = other.Land(t.Context(), b.answer("t2", "r3")...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		etcd.Restore(backup, false)
+		a.client.Thaw()
+		if err := c.Land(t.Context(), a.answer("t1", "r2")...); err != nil {
+			t.Fatal(err)
+		}
+		a.client.Cut()
+		time.Sleep(2 * time.Minute)
+		if b.doubtful(token) {
+			t.Fatal("the host had learned of the restore")
+		}
+		a.client.Heal()
+		time.Sleep(time.Minute)
+		if !a.doubtful(token) || !b.doubtful(token) {
+			t.Error("nobody fetches again")
+		}
+	})
+}

@@ -153,6 +153,27 @@ func TestRestoreNoticed(t *testing.T) {
 	}
 }
 
+// TestRestoreOfOneChange restores etcd to before the last change, and a host makes another. It gets
+// the revision that the lost one had, which shows the restore.
+func TestRestoreOfOneChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		o := newOperator(t, etcd)
+		o.put(grantOf("g", "r1", 1))
+		time.Sleep(time.Second)
+		backup := etcd.Backup()
+		o.put(grantOf("g", "r2", 2))
+		synctest.Wait()
+		etcd.Restore(backup, false)
+		if err := a.Store().Put(t.Context(), grantOf("g2", "r1", 0)); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		o.wantGrant("noticed", "g", "r2", a)
+	})
+}
+
 // TestRestoredTwice lets two hosts put back the same records. The second finds those of the first,
 // and follows what is stored later.
 func TestRestoredTwice(t *testing.T) {

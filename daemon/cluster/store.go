@@ -130,8 +130,9 @@ func (s *Store) instead(ctx context.Context, own, recs []record.Record, err erro
 		return err
 	}
 	o := newOffer(offerPut, recs)
-	s.host.offers.add(o)
-	return s.copy(ctx, slices.Concat(own, based(s, recs), []record.Record{o.encode()})...)
+	err = s.copy(ctx, slices.Concat(own, based(s, recs), []record.Record{o.encode()})...)
+	s.host.offers.add(o) // a code without a copy is not offered any more
+	return err
 }
 
 // based returns recs with the revisions of their copies: they are changes that etcd does not have.
