@@ -113,11 +113,12 @@ business_type = 0
 	return s + catalogtest.TOML
 }
 
-// newFake returns a WeChat with the accounts. Refresh tokens rotate with every call. Its list does
-// not show the customers, because a grant that only the list still has was lost.
-func newFake(seed uint64, life time.Duration, counted func(wechattest.Call)) *wechattest.WeChat {
+// newFake returns a WeChat with the accounts. Refresh tokens rotate with every call, unless the
+// plan has them repeated. Its list does not show the customers, because a grant that only the list
+// still has was lost.
+func newFake(p *plan, counted func(wechattest.Call)) *wechattest.WeChat {
 	w := wechattest.New(wechattest.Settings{
-		Lifetime: life, Overlap: overlap, RotateEachCall: true, Seed: seed | 1, OnCall: counted,
+		Lifetime: p.life, Overlap: overlap, RotateEachCall: !p.repeats, Seed: p.seed | 1, OnCall: counted,
 		Limits: wechattest.Limits{StablePerMinute: -1, StablePerDay: -1},
 	})
 	w.AddAccount(rotatingApp, "rotating-secret")

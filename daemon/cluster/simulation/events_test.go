@@ -6,7 +6,7 @@ import (
 
 // do does what e says. What lasts ends after its time, and with the round.
 func (w *world) do(e event) {
-	h := w.hosts[e.host]
+	h := w.hosts[e.actor()]
 	w.mu.Lock()
 	w.counts.faults++
 	w.mu.Unlock()
@@ -26,11 +26,15 @@ func (w *world) do(e event) {
 		if e.step == noStep {
 			w.act(e)
 		} else {
+			e.host = e.actor()
 			w.later(e.d, func() { w.act(e) })
 		}
 	case pauses:
 		h.freeze(e.d)
 	case crashes, dies, reboots, rewinds:
+		if e.verb == dies && w.wasEmptied() {
+			e.verb = crashes // the host would begin another cluster
+		}
 		h.crash(e.verb != dies, e.verb == reboots)
 		switch e.verb {
 		case dies:
@@ -69,6 +73,12 @@ func (w *world) do(e event) {
 		if p := h.current(); p != nil {
 			p.reload()
 		}
+	case restores, empties:
+		if e.step == noStep || e.d == 0 {
+			w.restore(e)
+		} else {
+			w.later(e.d, func() { w.restore(e) })
+		}
 	default:
 		w.doToEtcd(e)
 	}
@@ -84,23 +94,6 @@ func (w *world) doToEtcd(e event) {
 		w.mu.Lock()
 		w.backup = b
 		w.mu.Unlock()
-	case restores:
-		w.mu.Lock()
-		b := w.backup
-		if w.rewound > 0 {
-			b = nil // hosts put back what was issued last, by their clocks
-		}
-		w.restored = w.restored || b != nil
-		w.mu.Unlock()
-		if b != nil {
-			for _, h := range w.hosts {
-				if p := h.current(); p != nil {
-					p.unclaim()
-					p.unclaimAll() // revisions that hosts have seen occur again
-				}
-			}
-			w.etcd.Restore(b, e.n%2 == 0)
-		}
 	case freezes:
 		w.mu.Lock()
 		again := w.frozen
@@ -117,6 +110,41 @@ func (w *world) doToEtcd(e event) {
 	default:
 		panic("no such event: " + e.String())
 	}
+}
+
+// restore restores etcd from the backup, or from none.
+func (w *world) restore(e event) {
+	w.mu.Lock()
+	b := w.backup
+	if e.verb == empties {
+		b = w.nothing
+	}
+	if w.rewound > 0 {
+		b = nil // hosts put back what was issued last, by their clocks
+	}
+	w.restored = w.restored || b != nil
+	if b != nil && b == w.nothing {
+		w.emptied = true
+		w.backup = nil // its revisions are higher, so hosts take what it has for newer for up to 10 s
+	}
+	w.mu.Unlock()
+	if b == nil {
+		return
+	}
+	for _, h := range w.hosts {
+		if p := h.current(); p != nil {
+			p.unclaim()
+			p.unclaimAll() // revisions that hosts have seen occur again
+		}
+	}
+	w.etcd.Restore(b, e.n%2 == 0)
+}
+
+// wasEmptied reports whether etcd has lost all that it had.
+func (w *world) wasEmptied() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.emptied
 }
 
 // wasRestored reports whether etcd was restored. Hosts then write to their disks with a mutex
@@ -172,10 +200,20 @@ func (w *world) thaw() {
 	w.etcd.StartQuorum()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.frozen = false
+	w.frozen, w.eased = false, time.Now()
+}
+
+// ease notes that a fault between etcd and a host has ended.
+func (w *world) ease() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.eased = time.Now()
 }
 
 func (h *host) loseDisk() {
+	h.world.mu.Lock()
+	h.world.diskLost = true
+	h.world.mu.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.disk = newDisk()
@@ -193,7 +231,10 @@ func (h *host) cuts(d time.Duration, from ...side) {
 	}
 	h.silenced()
 	change(1)
-	h.world.later(d, func() { change(-1) })
+	h.world.later(d, func() {
+		change(-1)
+		h.world.ease()
+	})
 }
 
 // weaken makes transactions or calls of h fail at random for d.
@@ -204,7 +245,10 @@ func (h *host) weaken(v verb, d time.Duration) {
 		h.weak[v] += n
 	}
 	change(1)
-	h.world.later(d, func() { change(-1) })
+	h.world.later(d, func() {
+		change(-1)
+		h.world.ease()
+	})
 }
 
 // disturb disturbs the watch of the process that runs now.

@@ -27,3 +27,24 @@ func TestExchangeDuringRefresh(t *testing.T) {
 		s.waitFor(10*time.Second, "the newest value is stored", func() bool { return s.newest(firstCustomer) })
 	})
 }
+
+// TestRefreshDuringExchange is the reverse at two hosts: WeChat answers the refresh of one host,
+// and then the code of another, which was sent first. The answer to the refresh arrives last, and
+// does not replace the token that counts for long.
+func TestRefreshDuringExchange(t *testing.T) {
+	play(t, 3, func(s *script) {
+		a, b := s.hosts[0], s.hosts[1]
+		s.at(a, calls, 1, delays, time.Second, 0)     // with the code
+		s.at(b, answers, 1, delays, 3*time.Second, 0) // of the refresh
+		before := s.issuedOf(firstCustomer)
+		s.ops.Go(func() {
+			_, err := s.engine(a).Exchange(s.ctx, platform, secret.Text(s.fake.Authorize(component, "wxcustomer1")))
+			s.note(a, "EXCHANGE: %v", err)
+		})
+		time.Sleep(300 * time.Millisecond)
+		result := s.asks(b, firstCustomer)
+		s.waitFor(5*time.Second, "both answers", func() bool { return s.issuedOf(firstCustomer) == before+2 })
+		<-result
+		s.waitFor(10*time.Second, "the newest value is stored", func() bool { return s.newest(firstCustomer) })
+	})
+}

@@ -140,7 +140,7 @@ func (h *host) start() {
 	}
 	h.down = false
 	w := h.world
-	p := &process{host: h, disk: h.disk, timeout: configured(h.odd).Upstream.Timeout, ended: make(chan struct{}), calls: map[*call]bool{}, air: map[string]int{}, void: map[string]time.Time{}}
+	p := &process{host: h, disk: h.disk, timeout: configured(h.odd).Upstream.Timeout, ended: make(chan struct{}), calls: map[*call]bool{}, air: map[string]int{}, unwritten: map[string]string{}, void: map[string]time.Time{}}
 	w.mu.Lock()
 	w.counts.processes++
 	p.n = w.counts.processes
@@ -156,6 +156,9 @@ func (h *host) start() {
 	w.ops.Go(func() {
 		defer close(p.ended)
 		p.run(ctx, engineCtx)
+		if p.isDead() {
+			p.forgets()
+		}
 	})
 	w.ops.Go(func() { p.clients(engineCtx) })
 }
@@ -213,7 +216,8 @@ func (h *host) losesLateAnswer() {
 
 // silenced notes that h is about to be cut off from etcd or paused, or etcd to lose its quorum.
 func (h *host) silenced() {
-	if time.Since(time.Unix(0, h.lateLost.Load())) < overlap {
+	since := time.Since(time.Unix(0, h.lateLost.Load()))
+	if since < untold || since < overlap && h.current().owes() {
 		h.world.meetsResidual()
 	}
 }
@@ -230,7 +234,19 @@ func (p *process) losesLate(disk bool) bool {
 	t := p.host.world.truth
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return p.late > 0 || !disk && p.wasLate
+	return p.late > 0 || !disk && !p.wasLate.IsZero() && (time.Since(p.wasLate) < untold || p.owes())
+}
+
+// untold is how long after a call nothing of it may be in an offer.
+const untold = 10 * time.Second
+
+// owes reports whether p may have what it has not told its peers.
+func (p *process) owes() bool {
+	if p == nil {
+		return true
+	}
+	peers := p.peers.Load()
+	return peers == nil || peers.Stats().Offers > 0
 }
 
 // shut stops the process, and returns when it has ended.

@@ -23,7 +23,8 @@ var mutants = []mutant{
 		}
 `},
 	}},
-	{"rule 4, certain: a refused landing leaves no doubt", []edit{
+	{"rule 4, certain: a refused landing leaves no doubt", []edit{ // nor does an answer that the host does not try to land
+		{"cluster/flight.go", "	if g := p.grant(); f.want.Table == record.Credentials && ", "	if g := p.grant(); false && "},
 		{"cluster/flight.go", "	if errors.Is(err, refresh.ErrOvertaken) && p.lasting {\n		h.offers.doubt(ctx, p)\n	}\n", ""},
 	}},
 	{"rule 5, lease: a grant that cannot land is dropped", []edit{

@@ -21,6 +21,9 @@ var tables = map[string]record.Table{
 	"c": record.Credentials, "g": record.Grants, "h": record.Holds, "b": record.Budgets, "k": record.Keys, "l": record.Claims,
 }
 
+// marks are those of the tables that have the same keys.
+var marks = map[byte]record.Table{'c': record.Codes, 's': record.Exchanged}
+
 // names reads what hosts have written to etcd, as a host could.
 type names struct {
 	mu     sync.Mutex
@@ -36,12 +39,16 @@ func (n *names) open(etcd *kvtest.Etcd, kv cluster.KeyValue) (record.Record, boo
 	defer n.mu.Unlock()
 	letter, _, ok := strings.Cut(strings.TrimPrefix(kv.Key, prefix+"/"), "/")
 	table := tables[letter]
-	if !ok || table == "" || len(kv.Value) == 0 || !n.ready(etcd) {
+	if !ok || table == "" && letter != "q" || len(kv.Value) == 0 || !n.ready(etcd) {
 		return record.Record{}, false
 	}
 	name, value, err := n.sealer.Open(kv.Key, kv.Value)
 	if err != nil {
 		return record.Record{}, false
+	}
+	if letter == "q" && len(value) > 0 { // a code, or what it was exchanged for
+		table = marks[value[0]]
+		value = value[1:]
 	}
 	n.byKey[kv.Key] = name
 	return record.Record{Table: table, Key: name, Value: value, Revision: kv.Modified}, true
@@ -85,10 +92,13 @@ type transaction struct {
 func (n *names) read(etcd *kvtest.Etcd, t cluster.Txn) transaction {
 	var x transaction
 	var parts []string
-	stores := false
+	stores, alone := false, false
 	for _, op := range t.Then {
 		letter, _, _ := strings.Cut(strings.TrimPrefix(op.Key, prefix+"/"), "/")
 		switch {
+		case op.Verb == cluster.Put && letter == "m":
+			x.step = joins
+			continue
 		case op.Verb == cluster.Get || letter == "m" || letter == "n" || letter == "v":
 			continue
 		case op.Verb == cluster.Delete:
@@ -102,6 +112,7 @@ func (n *names) read(etcd *kvtest.Etcd, t cluster.Txn) transaction {
 		case letter != "l":
 			r, _ := n.open(etcd, cluster.KeyValue{Key: op.Key, Value: op.Value})
 			stores = stores || letter == "c" || letter == "g" || letter == "h"
+			alone = alone || letter == "g" || letter == "q"
 			parts = append(parts, "put "+letter+" "+shorten(r.Key))
 			continue
 		}
@@ -115,8 +126,11 @@ func (n *names) read(etcd *kvtest.Etcd, t cluster.Txn) transaction {
 			parts = append(parts, "claim "+r.Key)
 		}
 	}
-	if x.step == gives && stores {
+	switch {
+	case x.step == gives && stores:
 		x.step = lands
+	case x.step == noStep && alone:
+		x.step = writes
 	}
 	x.what = strings.Join(parts, ", ")
 	return x

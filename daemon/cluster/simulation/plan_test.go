@@ -22,6 +22,8 @@ type plan struct {
 	odd     oddity        // of the configuration of one host
 	oddHost int
 	names   []string // credentials that clients read
+	repeats bool     // WeChat repeats refresh tokens, as it usually does; else each call brings another
+	aged    bool     // the first round begins an hour after a backup of etcd, which is restored in it
 	rounds  []round
 
 	alone   bool // a single host without peers
@@ -91,6 +93,7 @@ const (
 	reloads     verb = "configuration is reloaded"
 	compacts    verb = "etcd is compacted"
 	backsUp     verb = "etcd is backed up"
+	empties     verb = "etcd is replaced by an empty one"
 	restores    verb = "etcd is restored from the backup"
 	freezes     verb = "a member of etcd freezes"
 	losesQuorum verb = "etcd has no quorum"
@@ -115,6 +118,8 @@ type event struct {
 	step step          // if not 0: when the host takes it for the nth time in the round
 	nth  int
 	host int
+	by   int           // host of what happens at the step of another, plus one
+	only bool          // a message arrives at this host alone, or later at another
 	d    time.Duration // how long it lasts
 	n    uint64        // decides whatever else is open
 }
@@ -131,10 +136,12 @@ const (
 	lands
 	gives
 	extends
+	joins
+	writes
 )
 
 func (s step) String() string {
-	return [...]string{"", "claim", "call", "answer", "write to its disk", "landing", "release or doubt", "keep-alive"}[s]
+	return [...]string{"", "claim", "call", "answer", "write to its disk", "landing", "release or doubt", "keep-alive", "new session", "write without a claim"}[s]
 }
 
 func (e event) String() string {
@@ -145,17 +152,28 @@ func (e event) String() string {
 		fmt.Fprintf(&b, "at %s %d of host%d: ", e.step, e.nth, e.host)
 	}
 	switch e.verb {
-	case compacts, backsUp, restores, rejectsAll, freezes, losesQuorum:
+	case compacts, backsUp, empties, restores, rejectsAll, freezes, losesQuorum:
 	default:
-		if e.step == noStep {
-			fmt.Fprintf(&b, "host%d ", e.host)
+		if e.step == noStep || e.by > 0 {
+			fmt.Fprintf(&b, "host%d ", e.actor())
 		}
 	}
 	b.WriteString(string(e.verb))
+	if e.only {
+		b.WriteString(", at this host alone")
+	}
 	if e.d > 0 {
 		fmt.Fprintf(&b, " for %v", e.d)
 	}
 	return b.String()
+}
+
+// actor returns the host that does what e says, or to which it happens.
+func (e event) actor() int {
+	if e.by > 0 {
+		return e.by - 1
+	}
+	return e.host
 }
 
 // String returns p as one line.
@@ -169,6 +187,12 @@ func (p *plan) String() string {
 	}
 	if p.skewed {
 		s += ", wall clocks differ"
+	}
+	if p.repeats {
+		s += ", refresh tokens are repeated"
+	}
+	if p.aged {
+		s += ", a backup of an hour ago"
 	}
 	if p.odd != likeOthers {
 		s += fmt.Sprintf(", host%d %s", p.oddHost, p.odd)
@@ -188,6 +212,7 @@ func newPlan(seed uint64, s style) *plan {
 		odd:     pick(r, likeOthers, likeOthers, likeOthers, lacksAccount, otherSecret, longTimeout),
 	}
 	p.oddHost = r.IntN(p.hosts)
+	p.repeats = mix(seed, 1)%3 == 0
 	p.names = []string{firstCustomer}
 	for _, name := range someNames {
 		if r.IntN(5) == 0 {
@@ -200,6 +225,11 @@ func newPlan(seed uint64, s style) *plan {
 		}
 	} else {
 		p.rounds = append(p.rounds, p.roam(r))
+		if x := &p.rounds[0]; mix(seed)%20 == 0 {
+			p.aged = true
+			x.events = append(x.events, event{verb: restores, at: time.Duration(r.Int64N(int64(x.lasts))), n: r.Uint64()})
+			x.sort()
+		}
 	}
 	return p
 }

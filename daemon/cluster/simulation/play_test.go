@@ -19,6 +19,10 @@ func (w *world) play() {
 			}
 		})
 		w.rest(3 * time.Minute)
+		if w.plan.aged {
+			w.do(event{verb: backsUp})
+			time.Sleep(time.Hour)
+		}
 		for _, x := range w.plan.rounds {
 			if w.isOver() {
 				break
@@ -26,10 +30,28 @@ func (w *world) play() {
 			w.playRound(x)
 			w.rest(10 * time.Minute)
 		}
+		w.renew()
 		w.budgets()
 	}
 	cancel()
 	w.end()
+}
+
+// renew checks that nothing keeps a host from using the first customer's grant: a REJECT brings a
+// new token.
+func (w *world) renew() {
+	h := w.hosts[mix(w.plan.seed)%uint64(len(w.hosts))]
+	before := w.truth.current()[firstCustomer].number
+	for begun := time.Now(); !w.isOver() && w.truth.current()[firstCustomer].number == before; time.Sleep(5 * time.Second) {
+		if time.Since(begun) > 10*time.Minute {
+			w.violate("%s calls no more for %s", h.name, firstCustomer)
+			return
+		}
+		w.reject(h, firstCustomer)
+	}
+	if !w.isOver() {
+		w.rest(10 * time.Minute)
+	}
 }
 
 // isOver reports whether a promise is broken or the residual risk was met.

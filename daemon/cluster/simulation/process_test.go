@@ -1,8 +1,10 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -32,25 +34,33 @@ type process struct {
 	peers  atomic.Pointer[cluster.Host]   // likewise
 
 	// Guarded by truth.mu.
-	calls   map[*call]bool       // own calls under way
-	air     map[string]int       // those that count
-	late    int                  // those that may be sent after their claim has ended
-	wasLate bool                 // there was one
-	void    map[string]time.Time // by name: until then, a call may be under way whose claim etcd has forgotten
+	calls     map[*call]bool       // own calls under way
+	air       map[string]int       // those that count
+	late      int                  // those that may be sent after their claim has ended
+	wasLate   time.Time            // when the last of them was under way
+	unwritten map[string]string    // codes whose answers p has not written to its disk, by the token in it
+	void      map[string]time.Time // by name: until then, a call may be under way whose claim etcd has forgotten
 }
+
+const (
+	// leaseMargin is by how much etcd's end of a session is later than what its host relies on.
+	leaseMargin = time.Second
+
+	// voidFor is how long after the end of a claim a call may begin that was to be made with it.
+	voidFor = 5 * time.Second
+)
 
 func (p *process) isDead() bool { return p.dead.Load() }
 
-// gate waits while the host is paused, and reports whether it was.
-func (p *process) gate() (waited bool) {
+// gate waits while the host is paused.
+func (p *process) gate() {
 	for {
 		p.host.mu.Lock()
 		pause := p.host.pause
 		p.host.mu.Unlock()
 		if pause == nil || p.isDead() {
-			return waited
+			return
 		}
-		waited = true
 		<-pause
 	}
 }
@@ -86,8 +96,7 @@ func (p *process) flying(c *call, t *truth) {
 func (p *process) strays(c *call, t *truth) {
 	c.late = true
 	p.late++
-	p.wasLate = true
-	t.late++
+	p.wasLate = time.Now()
 }
 
 // landed ends the count of a call of p. t.mu is held.
@@ -95,6 +104,7 @@ func (p *process) landed(c *call, t *truth) {
 	delete(p.calls, c)
 	if c.late {
 		p.late--
+		p.wasLate = time.Now()
 	}
 	if p.air[c.name] > 0 {
 		p.air[c.name]--
@@ -122,7 +132,7 @@ func (p *process) unclaim() {
 	w.truth.mu.Lock()
 	defer w.truth.mu.Unlock()
 	for _, name := range names {
-		p.void[name] = time.Now().Add(10 * time.Second)
+		p.void[name] = time.Now().Add(voidFor)
 	}
 	for c := range p.calls {
 		if !c.late && slices.Contains(names, c.claim()) {
@@ -136,7 +146,7 @@ func (p *process) unclaimAll() {
 	t := p.host.world.truth
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p.void[""] = time.Now().Add(10 * time.Second)
+	p.void[""] = time.Now().Add(voidFor)
 }
 
 // mortal is the disk of a host as one process sees it.
@@ -160,6 +170,7 @@ func (m mortal) write(ctx context.Context, put func(context.Context, ...record.R
 		if r.Value != nil && (r.Table.Irreplaceable() || r.Table == record.Credentials) {
 			fate := m.p.host.world.atStep(m.p.host, journals, string(r.Table)+" "+shorten(r.Key))
 			if fate.kills() && fate.n&1 == 1 { // it reached the disk before the crash
+				m.p.writes(recs)
 				_ = put(context.Background(), recs...)
 			}
 			break
@@ -171,7 +182,42 @@ func (m mortal) write(ctx context.Context, put func(context.Context, ...record.R
 	if m.p.isDead() {
 		return errDead
 	}
+	m.p.writes(recs)
 	return put(ctx, recs...)
+}
+
+// awaits notes that p has the answer to a code, with a token.
+func (p *process) awaits(code, token string) {
+	t := p.host.world.truth
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.unwritten[token] = code
+}
+
+// writes notes that p writes recs to its disk: the answers in them survive a crash.
+func (p *process) writes(recs []record.Record) {
+	t := p.host.world.truth
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for token := range p.unwritten {
+		if slices.ContainsFunc(recs, func(r record.Record) bool { return bytes.Contains(r.Value, []byte(token)) }) {
+			t.kept[p.unwritten[token]] = true
+			delete(p.unwritten, token)
+		}
+	}
+}
+
+// forgets notes that the answers which p has not written are lost.
+func (p *process) forgets() {
+	t := p.host.world.truth
+	t.mu.Lock()
+	lost := slices.Collect(maps.Values(p.unwritten))
+	t.mu.Unlock()
+	for _, code := range lost {
+		if !p.host.world.isNamed(code) {
+			t.orphan(code)
+		}
+	}
 }
 
 // All yields every record of a table. Map order must not decide what happens.

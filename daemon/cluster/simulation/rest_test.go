@@ -54,7 +54,7 @@ func (w *world) unrest() string {
 		switch {
 		case c.State == record.Doubtful:
 			what = "doubt"
-		case repeats(c.Name):
+		case c.Table == record.Credentials && repeats(c.Name) && w.alive(c):
 			continue // a poller keeps its claim
 		}
 		return fmt.Sprintf("a %s of %s about %s is left", what, c.Host, c.Name)
@@ -72,7 +72,7 @@ func (w *world) unrest() string {
 		for _, name := range w.plan.names {
 			// A host whose wall clock was set by hours over a boot may believe that a value has
 			// ended which WeChat repeats. All hosts then ask until its budget is used up.
-			if w.reads(h, name) && w.value(p.engine.Load(), name) == "" && !(repeats(name) && w.turned()) {
+			if w.reads(h, name) && w.value(p.engine.Load(), name) == "" && !(repeats(name) && w.turned() && w.plan.tight) {
 				return fmt.Sprintf("%s does not serve %s", h.name, name)
 			}
 		}
@@ -91,6 +91,12 @@ func (w *world) claims() (all []record.Claim) {
 		all = append(all, c)
 	}
 	return all
+}
+
+// alive reports whether the session of a claim has not ended.
+func (w *world) alive(c record.Claim) bool {
+	kvs := w.etcd.Keys(prefix + "/m/" + c.Host)
+	return len(kvs) == 1 && kvs[0].Created == c.Epoch
 }
 
 // claimed returns the names that a host has claimed.
@@ -128,7 +134,8 @@ func (w *world) compare() (wrong []string) {
 			continue // nobody reads it, or nobody knows it
 		}
 		c, _ := record.DecodeCredential(stored[id{record.Credentials, name}])
-		first := c.Value == "" && newest.code != "" // came with a code: no host has it, the next read fetches another
+		// What came with a code and nobody reads, no host has: the next read fetches another.
+		first := c.Value == "" && newest.code != "" && !slices.Contains(w.plan.names, name)
 		if string(c.Value) != newest.value && !first {
 			add("the store has %s, WeChat's newest is %s", w.describe("no value of "+name, c.Value), &newest)
 		}
@@ -167,46 +174,42 @@ func (w *world) compare() (wrong []string) {
 		}
 	}
 	for _, name := range w.plan.names {
-		first := ""
+		var hosts, values []string
 		for _, h := range w.hosts {
-			if !w.reads(h, name) {
-				continue
+			if w.reads(h, name) {
+				hosts, values = append(hosts, h.name), append(values, w.value(h.current().engine.Load(), name))
 			}
-			v := w.value(h.current().engine.Load(), name)
-			switch {
-			case v == "": // see unrest
-			case first == "":
-				if first = v; !w.accepts(v) && !newest[name].orphan && !w.outlived(name) {
-					add("%s serves %s, which WeChat does not accept", h.name, w.describe(name, secret.Text(v)))
-				}
-			case v != first:
-				add("%s serves another value of %s than the hosts before it", h.name, name)
-			}
+		}
+		switch {
+		case len(values) == 0:
+		case slices.Contains(values, ""): // the budget is used up: see unrest
+		case len(slices.Compact(slices.Sorted(slices.Values(values)))) > 1:
+			add("the hosts serve different values of %s", name)
+		case !w.accepts(values[0]) && !newest[name].orphan && !w.outlived(name):
+			add("%s serves %s, which WeChat does not accept", hosts[0], w.describe(name, secret.Text(values[0])))
 		}
 	}
 	slices.Sort(wrong)
 	return slices.Compact(wrong)
 }
 
-// accepts reports whether WeChat accepts a value, or did until it ended a moment ago: nothing tells
-// a host that its clock has stepped back.
+// accepts reports whether WeChat accepts a value, or did until it ended a moment ago: see served.
 func (w *world) accepts(value string) bool {
 	w.mu.Lock()
-	rewound := w.rewound
+	slack := rounding + w.rewound
 	w.mu.Unlock()
 	ended := time.Since(w.fake.Ends(value))
-	return w.fake.Valid(value) || ended >= 0 && ended < rewound
+	return w.fake.Valid(value) || ended >= 0 && ended < slack
 }
 
-// outlived reports whether name is of a ticket whose customer has withdrawn an authorization: if
-// the message arrives after that of the next authorization, it changes nothing, and the ticket is
-// served until its end or a REJECT.
+// outlived reports whether name is of a ticket whose customer has withdrawn an authorization, and
+// the message had not arrived when the customer authorized again: it changes nothing then, and the
+// ticket is served until its end or a REJECT.
 func (w *world) outlived(name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return strings.HasSuffix(name, "_ticket") && slices.ContainsFunc(customers, func(c customer) bool {
-		_, withdrawn := w.withdrawn[c]
-		return withdrawn && strings.HasPrefix(name, c.path+"/")
+		return w.unheard[c] && strings.HasPrefix(name, c.path+"/")
 	})
 }
 
@@ -275,7 +278,7 @@ func (w *world) budgets() {
 		return
 	}
 	w.mu.Lock()
-	restarts, rewound := w.counts.processes-w.plan.hosts, w.rewound
+	rewound := w.rewound
 	w.mu.Unlock()
 	w.truth.mu.Lock()
 	defer w.truth.mu.Unlock()
@@ -283,8 +286,7 @@ func (w *world) budgets() {
 		if !strings.HasPrefix(key, "/cgi-bin/token ") && !strings.Contains(key, "ticket ") {
 			continue
 		}
-		// A process that dies while etcd is unreachable forgets what it has not counted there.
-		most := tightLimit + max(tightSpare, w.plan.hosts) + w.truth.late + restarts
+		most := tightLimit + max(tightSpare, w.plan.hosts) // the latter while etcd is unreachable
 		for i := range at {
 			n := 0
 			for _, t := range at[i:] {

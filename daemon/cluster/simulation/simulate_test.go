@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// seedOf returns the seed that a flag states; zero for none.
+// seedOf returns the seed that a flag states, zero if the flag is empty.
 func seedOf(text string) (uint64, error) {
 	if text == "" {
 		return 0, nil
@@ -51,6 +51,20 @@ func seedOf(text string) (uint64, error) {
 		return 0, fmt.Errorf("-seed %q is not a number", text)
 	}
 	return seed, nil
+}
+
+// TestSeed passes what is no seed.
+func TestSeed(t *testing.T) {
+	for _, text := range []string{"abc", "-1", "1.5", "1 2", "18446744073709551616", "1\n2"} {
+		if _, err := seedOf(text); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: got %v, want one line", text, err)
+		}
+	}
+	for _, text := range []string{"", "0", "7"} {
+		if seed, err := seedOf(text); err != nil || seed > 7 {
+			t.Errorf("%q: got %d, %v", text, seed, err)
+		}
+	}
 }
 
 // planOf returns the schedule of a seed: even ones have steered faults, unless -faults says
@@ -68,7 +82,8 @@ func planOf(seed uint64) *plan {
 
 // TestSimulate simulates schedules, and shrinks the first that breaks a promise.
 func TestSimulate(t *testing.T) {
-	if seed, _ := seedOf(*seedFlag); seed != 0 {
+	if *seedFlag != "" {
+		seed, _ := seedOf(*seedFlag) // see TestMain
 		p := planOf(seed)
 		p.verbose = testing.Verbose()
 		for range 5 { // goroutines of one instant may run in another order

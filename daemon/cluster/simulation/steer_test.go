@@ -5,18 +5,25 @@ import (
 	"time"
 )
 
-// steer returns a round with faults at the steps of flights that REJECTs begin. Half of the rounds
-// have any faults at any steps. The others have those that one of the rules is for, at about the
-// time when they matter.
+// steer returns a round with faults at the steps of flights that REJECTs and authorizations begin.
+// A quarter of the rounds have any faults at any steps. The others have those that one of the rules
+// is for, or what crosses with them, at about the time when they matter.
 func (p *plan) steer(r *rand.Rand) round {
 	x := round{healthy: r.IntN(p.hosts), lasts: time.Duration(60+r.IntN(120)) * time.Second}
-	if r.IntN(2) == 0 {
+	if r.IntN(4) > 0 {
 		a := faulty(r, p.hosts, x.healthy)
 		b := a
 		for b == a {
 			b = faulty(r, p.hosts, x.healthy)
 		}
-		x.events = pick(r, reuse, reuse, lateClaim, forget, twoCalls, lostAnswer, lostDoubt, lostLanding, ended, dead, behind)(r, a, b)
+		switch r.IntN(20) {
+		case 0:
+			x.events = p.keptClaim(r, a, b)
+		case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11:
+			x.events = pick(r, crossings...)(r, a, b)
+		default:
+			x.events = pick(r, reuse, reuse, lateClaim, forget, twoCalls, lostAnswer, lostDoubt, lostLanding, ended, dead, behind)(r, a, b)
+		}
 		for _, e := range x.events {
 			x.lasts = max(x.lasts, e.at+e.d/2)
 			if e.d > overlap { // it is about what happens after the overlap
@@ -51,7 +58,7 @@ const firstName = 0
 func (p *plan) anyStep(r *rand.Rand, x round) (all []event) {
 	for range 1 + r.IntN(3) {
 		all = append(all, event{
-			verb: pick(r, rejects, rejects, rejects, rejectsAll), at: within(r, 0, x.lasts/2), host: faulty(r, p.hosts, x.healthy), n: r.Uint64(),
+			verb: pick(r, rejects, rejects, rejects, rejectsAll, authorizes, exchanges), at: within(r, 0, x.lasts/2), host: faulty(r, p.hosts, x.healthy), n: r.Uint64(),
 		})
 	}
 	for range 1 + r.IntN(4) {

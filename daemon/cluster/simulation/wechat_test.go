@@ -5,55 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"tokend/fetchers/wechattest"
 )
-
-// truth is what WeChat has answered, whether the answer arrived or not. It knows more than any
-// host.
-type truth struct {
-	mu     sync.Mutex
-	values map[string]*issued     // by value
-	newest map[string]*issued     // by name, of what rotates
-	flying map[string]int         // calls under way, by name, of what rotates; without those of paused hosts
-	spent  map[string][]time.Time // calls, by endpoint and account
-	late   int                    // calls that were sent late
-	total  int                    // calls and pushes under way
-	pushed map[string]ticket      // the newest ticket that a host has acknowledged, by name
-}
-
-func newTruth() *truth {
-	return &truth{values: map[string]*issued{}, newest: map[string]*issued{}, flying: map[string]int{}, spent: map[string][]time.Time{}, pushed: map[string]ticket{}}
-}
-
-// ticket is a pushed ticket.
-type ticket struct {
-	value string
-	at    time.Time
-}
-
-// issued is a value that WeChat has issued.
-type issued struct {
-	name   string
-	value  string
-	at     time.Time
-	ends   time.Time // zero if WeChat does not state it
-	after  time.Time // when a refresh of the schedule may replace it
-	gone   time.Time // when it was replaced; zero if it was not
-	due    bool      // it was replaced by a refresh of the schedule
-	code   string    // that it was issued for
-	orphan bool      // that code's answer was lost, and nobody can ask for it again
-	unmet  bool      // it was fetched in a boot that no peer had met
-	number int
-}
 
 // request is what WeChat's wire shows of a call.
 type request struct {
@@ -109,6 +69,7 @@ type answer struct {
 	Authorizer string `json:"authorizer_access_token"`
 	Suite      string `json:"suite_access_token"`
 	Provider   string `json:"provider_access_token"`
+	Ticket     string `json:"ticket"` // of WeCom; for other tickets, WeChat always states a whole life
 	ExpiresIn  int64  `json:"expires_in"`
 	Code       int    `json:"errcode"`
 	Info       *struct {
@@ -133,7 +94,9 @@ func (c caller) RoundTrip(r *http.Request) (*http.Response, error) {
 	trace.GetConn(r.URL.Host)
 	q := target(r, body)
 	fate := w.atStep(h, calls, q.label)
-	late := p.gate() // between the check and the send
+	ready := time.Now()
+	p.gate() // between the check and the send
+	late := time.Since(ready) > leaseMargin
 	switch {
 	case p.isDead():
 		return nil, errDead
@@ -161,7 +124,7 @@ func (c caller) RoundTrip(r *http.Request) (*http.Response, error) {
 		if done() && !known {
 			h.losesLateAnswer()
 		}
-		if !known && q.code != "" {
+		if !known && q.code != "" && !w.isNamed(q.code) {
 			w.truth.orphan(q.code)
 		}
 	}()
@@ -209,6 +172,9 @@ func (c caller) RoundTrip(r *http.Request) (*http.Response, error) {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
+	if token := w.truth.tokenOf(q.code); token != "" {
+		p.awaits(q.code, token)
+	}
 	known = true
 	return resp, nil
 }
@@ -229,147 +195,11 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// orphan notes that the answer to a code was lost. The token in it replaced the customer's, and
-// there is no claim of that: callers will reject the dead token.
-func (t *truth) orphan(code string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, v := range t.newest {
-		v.orphan = v.orphan || v.code == code
-	}
-}
-
-// acknowledged notes a ticket that a host has stored.
-func (t *truth) acknowledged(name string, k ticket) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if k.at.After(t.pushed[name].at) {
-		t.pushed[name] = k
-	}
-}
-
-// busy changes how many calls and pushes are under way.
-func (t *truth) busy(n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.total += n
-}
-
-// counted notes that WeChat counts a call.
-func (t *truth) counted(c wechattest.Call) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	key := c.Endpoint + " " + c.Account
-	t.spent[key] = append(t.spent[key], c.At)
-}
-
-// begins notes a call on its way. late reports that its host was paused before it was sent. done
-// reports the same, or that the claim has ended since.
-func (t *truth) begins(w *world, p *process, q request, late bool) (done func() (late bool)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if late {
-		w.note(p.host, "call %s: sent late, after a pause", q.label)
-	} else {
-		w.note(p.host, "call %s", q.label)
-	}
-	c := &call{q.once(), late}
-	if q.code != "" && p.cutOff() {
-		c.name = "" // in the last third of its life, without a claim: every host that has the code
-	}
-	t.total++
-	p.flying(c, t)
-	if n := t.flying[c.name]; n > 1 && c.name != "" {
-		w.violate("%s: %d calls under way at once", c.name, n)
-	}
-	return func() bool {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.total--
-		p.landed(c, t)
-		return c.late
-	}
-}
-
-// answered notes an answer.
-func (t *truth) answered(w *world, h *host, q request, text []byte) {
-	var a answer
-	_ = json.Unmarshal(text, &a)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := time.Now()
-	if a.Code != 0 {
-		w.note(h, "WeChat answers %s: errcode %d", q.label, a.Code)
-		return
-	}
-	value, ends := "", now.Add(time.Duration(a.ExpiresIn)*time.Second)
-	for _, v := range []string{a.Access, a.Component, a.Authorizer, a.Suite, a.Provider} {
-		if v != "" {
-			value = v
-		}
-	}
-	name := q.name
-	if a.Info != nil && a.Info.Authorizer != "" {
-		name, value = platform+"/"+a.Info.AppID+"/access_token", a.Info.Authorizer
-		ends = now.Add(time.Duration(a.Info.ExpiresIn) * time.Second)
-	}
-	if value == "" {
-		w.note(h, "WeChat answers %s", q.label)
-		return
-	}
-	if t.values[value] != nil { // repeated
-		return
-	}
-	v := &issued{name: name, value: value, code: q.code, at: now, ends: ends, after: ends.Add(-min(10*time.Minute, ends.Sub(now)/4))}
-	if p := h.current(); p != nil {
-		v.unmet = p.apart()
-	}
-	t.values[value] = v
-	if name == "" {
-		return
-	}
-	if before := t.newest[name]; before != nil {
-		before.gone, before.due = now, !now.Before(before.after)
-		v.number = before.number + 1
-	}
-	t.newest[name] = v
-	w.note(h, "WeChat issues %s", v)
-}
-
-func (v *issued) String() string { return v.name + " #" + itoa(v.number+1) }
-
-// underWay returns how many calls are under way.
-func (t *truth) underWay() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.total
-}
-
-// find returns what is known of a value, or nil.
-func (t *truth) find(value string) *issued {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if v := t.values[value]; v != nil {
-		c := *v
-		return &c
-	}
-	return nil
-}
-
-// tickets returns the newest acknowledged tickets.
-func (t *truth) tickets() map[string]ticket {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return maps.Clone(t.pushed)
-}
-
-// current returns the newest value of each name.
-func (t *truth) current() map[string]issued {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	all := map[string]issued{}
-	for name, v := range t.newest {
-		all[name] = *v
-	}
-	return all
+// lastThird reports whether a code may be in the last third of its life for a host: then it is
+// exchanged without a claim while etcd is unreachable.
+func (w *world) lastThird(code string) bool {
+	w.mu.Lock()
+	third := w.thirds[code].Add(-rounding - w.rewound)
+	w.mu.Unlock()
+	return w.turned() || time.Now().After(third)
 }

@@ -31,10 +31,18 @@ type world struct {
 	residual  bool          // a late call was lost with its host
 	frozen    bool          // a member of etcd
 	outage    time.Time     // when etcd lost its quorum; zero: it did not
+	eased     time.Time     // when a fault between etcd and hosts has ended last
 	rewound   time.Duration // by how much clocks have stepped back, in total
 	backup    *kvtest.Backup
+	nothing   *kvtest.Backup         // of etcd before the cluster
+	diskLost  bool                   // with what no other host may have
+	emptied   bool                   // etcd has lost all that it had
 	restored  bool                   // etcd
+	stamped   map[string]time.Time   // when the last ticket of a name was sent
 	withdrawn map[customer]time.Time // when customers have withdrawn their authorization last
+	unheard   map[customer]bool      // a withdrawal had not arrived when the customer authorized again
+	thirds    map[string]time.Time   // when the last third of a code's life begins
+	named     map[string]bool        // codes that came with the name of their customer
 	armed     []event                // of this round, at steps
 	taken     map[stepOf]int
 	lines     []line
@@ -80,9 +88,10 @@ func (t *tally) String() string {
 func newWorld(p *plan) *world {
 	t := newTruth()
 	w := &world{
-		plan: p, began: time.Now(), etcd: kvtest.New(), fake: newFake(p.seed, p.life, t.counted), truth: t, names: newNames(),
-		taken: map[stepOf]int{}, withdrawn: map[customer]time.Time{},
+		plan: p, began: time.Now(), etcd: kvtest.New(), fake: newFake(p, t.counted), truth: t, names: newNames(),
+		taken: map[stepOf]int{}, withdrawn: map[customer]time.Time{}, unheard: map[customer]bool{}, thirds: map[string]time.Time{}, named: map[string]bool{}, stamped: map[string]time.Time{},
 	}
+	w.nothing = w.etcd.Backup()
 	for i := range p.hosts {
 		w.hosts = append(w.hosts, newHost(w, i))
 	}
@@ -154,7 +163,7 @@ func (w *world) atStep(h *host, s step, what string) (fate event) {
 			if s != extends {
 				w.note(h, "at the %s of %s:", s, what)
 			}
-			if e.kills() && e.n&1 == 1 && (s == claims || s == lands || s == gives) {
+			if e.kills() && e.n&1 == 1 && (s == claims || s == lands || s == gives || s == writes) {
 				// The transaction is sent and applied before the crash.
 				fate = event{verb: unseen}
 				w.later(2*time.Millisecond, func() { w.do(e) })
