@@ -28,6 +28,7 @@ func TestManualGo(t *testing.T) {
 		t.Run(page, func(t *testing.T) {
 			c := newChapter(t, page)
 			program := buildPage(t, c, pages[page])
+			c.begin(t)
 			env := []string{
 				"https_proxy=" + c.proxy, "no_proxy=", "SSL_CERT_FILE=" + c.root,
 				"SANDBOX=" + c.url, "TOKEND_SOCKET=" + c.tokens.Client.Socket,

@@ -33,6 +33,7 @@ func TestManualShell(t *testing.T) {
 	for _, page := range slices.Sorted(maps.Keys(pages)) {
 		t.Run(page, func(t *testing.T) {
 			c := newChapter(t, page)
+			c.begin(t)
 			s := newSession(t, c, page, pages[page])
 			for _, b := range pages[page] {
 				c.hold(t, b, func() { s.next(t, b) })
