@@ -136,6 +136,7 @@ func (c *comparison) start(at Header) {
 	}
 	m.etcd.Store(at.Cluster)
 	m.revision.Store(at.Revision)
+	m.ages = ages{} // a key that has changed since may have an older revision
 	m.local.restored()
 	m.claims.restored()
 }

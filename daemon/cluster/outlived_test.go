@@ -35,6 +35,31 @@ func TestOutlivedCodes(t *testing.T) {
 	})
 }
 
+// TestCodeAfterOldBackup restores etcd from a backup of more than a day ago, and a code is accepted
+// before a host compares. Its revision is one that had not changed for a day before the restore.
+func TestCodeAfterOldBackup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		o := newOperator(t, etcd)
+		backup := etcd.Backup()
+		for i := range 100 {
+			o.put(grantOf("g", "r1", 1+uint64(i)))
+		}
+		a.stop()
+		<-a.done
+		b := run(t, etcd, "b", newDisk())
+		time.Sleep(26 * time.Hour)
+		etcd.Restore(backup, true)
+		o.put(codeOf("new", "v"))
+		time.Sleep(time.Minute)
+		if o.value(record.Codes, "new") == nil {
+			t.Error("the code has been deleted")
+		}
+		o.check("afterwards", b)
+	})
+}
+
 // TestCodeOfWrongClock: a host whose wall clock is days behind has accepted a code, and is killed.
 // By the dates in its record the code has expired. No peer deletes it: by the clock of the boot,
 // which has not ended, the code has two hours to live.
