@@ -139,7 +139,7 @@ func (cs *claims) inForce(c storedClaim) bool {
 func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session Session, want refresh.Want, recs []record.Record) (f *flight, again bool, err error) {
 	h := cs.host
 	f = &flight{claims: cs, want: want, key: key, nonce: newNonce(), epoch: session.Epoch, until: session.Until}
-	if seen.revision != 0 && doubted(want) {
+	if seen.State != 0 && doubted(want) { // whether etcd has it or has lost it
 		f.tries = max(seen.Tries, 1)
 	}
 	claim := record.Claim{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -286,6 +287,79 @@ func TestRestoredClaimOfDoubt(t *testing.T) {
 		time.Sleep(time.Minute)
 		if _, err := run(t, etcd, "c", newDisk()).claim(rotating); err != nil {
 			t.Errorf("another host cannot call: %v", err)
+		}
+	})
+}
+
+// TestRestoredClaimBeforeDoubt restores etcd to the claim of a call that has left doubt since. The
+// claim's host lives, and frees the claim. The doubt stays.
+func TestRestoredClaimBeforeDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		time.Sleep(15 * time.Second)
+		c, err := a.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		backup := etcd.Backup()
+		if err := c.Give(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		etcd.Restore(backup, true)
+		time.Sleep(time.Minute)
+		if !a.doubtful(token) || !b.doubtful(token) {
+			t.Error("a call without an answer has left no doubt")
+		}
+	})
+}
+
+// TestClaimDuringComparison restores etcd from a backup without a doubt. A host claims before all
+// have compared everything, and makes no call. The doubt stays.
+func TestClaimDuringComparison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		time.Sleep(15 * time.Second)
+		backup := etcd.Backup()
+		c, err := a.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Give(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		newOperator(t, etcd).put(grantOf("other", "x", 1))
+		time.Sleep(time.Second)
+		for _, n := range []*node{a, b} {
+			n.client.Faults(func(r kvtest.Request) kvtest.Fault {
+				if r.Method == kvtest.Txn && len(r.Txn.Then) == 1 && strings.HasPrefix(r.Txn.Then[0].Key, "/tokend/g/") {
+					return kvtest.Fault{Answer: 300 * time.Millisecond} // the grant is put back meanwhile
+				}
+				return kvtest.Fault{}
+			})
+		}
+		compared := a.Stats().Reloads
+		etcd.Restore(backup, true)
+		for c = nil; c == nil; time.Sleep(time.Millisecond) {
+			if c, err = a.Claim(t.Context(), rotating); err != nil {
+				c = nil
+			}
+		}
+		if a.Stats().Reloads != compared {
+			t.Error("claimed only after the comparison")
+		}
+		time.Sleep(30 * time.Second)
+		if err := c.Give(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if !a.doubtful(token) || !b.doubtful(token) {
+			t.Error("the doubt is lost")
 		}
 	})
 }

@@ -150,14 +150,21 @@ func (cs *claims) missLocked(key string, c storedClaim) {
 	}
 }
 
+// keeps reports whether c, which etcd has after a restore, also stands for the call of was, which it
+// had before. A claim without doubt behind it does not: its flight may make no call.
+func (c *storedClaim) keeps(was storedClaim) bool {
+	return c.State == record.Doubtful || c.State == record.Calling &&
+		(c.Tries > 0 || c.Nonce == was.Nonce && was.State == record.Calling)
+}
+
 // compared leaves doubt again if etcd was restored and lacks a doubt, or the claim of a host that
 // may be dead. If it was not, the watch has missed the end of the claim.
 func (cs *claims) compared(restored bool) {
 	cs.mu.Lock()
 	missing := cs.missing
 	cs.missing = make(map[string]storedClaim)
-	for key := range missing {
-		if cs.all[key].State != 0 || !restored {
+	for key, was := range missing {
+		if now := cs.all[key]; !restored || now.keeps(was) {
 			delete(missing, key)
 		}
 	}
