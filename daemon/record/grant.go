@@ -161,11 +161,10 @@ func (g *Grant) Merge(other *Grant) bool {
 	return g.mergeCurrent(other) || changed
 }
 
-// Covers reports whether g knows all values that Merge would add from other.
+// Covers reports whether Merge with other would not change g.
 func (g *Grant) Covers(other *Grant) bool {
-	return g.Knows(other.Value) && !slices.ContainsFunc(other.Earlier, func(x Generation) bool {
-		return x.Source == FromOffer && !g.Knows(x.Value)
-	})
+	merged := *g
+	return !merged.Merge(other)
 }
 
 func (g *Grant) mergeCurrent(other *Grant) bool {

@@ -310,7 +310,10 @@ func TestMerge(t *testing.T) {
 		if tc.otherRevoked != 0 {
 			other.Revoked = at(tc.otherRevoked)
 		}
-		g.Merge(&other)
+		covered := g.Covers(&other)
+		if g.Merge(&other) == covered || !g.Covers(&other) {
+			t.Errorf("%s: covered before %v, after %v", tc.name, covered, g.Covers(&other))
+		}
 		earlier := len(g.Earlier) > 0 && g.Earlier[0].Value == "new" && g.Earlier[0].Source == FromOffer
 		if g.Value != tc.current || g.Live() != tc.live || earlier != tc.earlier {
 			t.Errorf("%s: got %+v", tc.name, g)
