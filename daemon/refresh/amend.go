@@ -44,7 +44,7 @@ func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
 // carryOutBy is carryOut by a write to to.
 func (e *Engine) carryOutBy(ctx context.Context, to putter, all ...change) []error {
 	for round := 1; ; round++ {
-		errs := e.carryOutOnce(ctx, to, all)
+		errs := e.carryOutOnce(ctx, to, all, round == mostRounds)
 		at := slices.IndexFunc(errs, func(err error) bool { return newerIn(err) != nil })
 		switch {
 		case at < 0:
@@ -52,11 +52,6 @@ func (e *Engine) carryOutBy(ctx context.Context, to putter, all ...change) []err
 		case errors.Is(errs[at], ErrOvertaken):
 			return errs
 		case !e.renewed(errs[at], round):
-			for i, err := range errs {
-				if newerIn(err) != nil {
-					errs[i] = contended(err)
-				}
-			}
 			return errs
 		case len(all) == 1 || !slices.ContainsFunc(errs, func(err error) bool { return newerIn(err) == nil }):
 			continue // all of them again
@@ -71,8 +66,9 @@ func (e *Engine) carryOutBy(ctx context.Context, to putter, all ...change) []err
 }
 
 // carryOutOnce is carryOutBy, unless newer records of another host are in the way of a change: then
-// nothing has come of it, and that is its error.
-func (e *Engine) carryOutOnce(ctx context.Context, to putter, all []change) []error {
+// nothing has come of it, and that is its error. last: it is not tried again, so it ends as one that
+// the disk refuses.
+func (e *Engine) carryOutOnce(ctx context.Context, to putter, all []change, last bool) []error {
 	errs := make([]error, len(all))
 	names := make([]string, 0, namesOf*len(all))
 	for _, c := range all {
@@ -103,8 +99,11 @@ func (e *Engine) carryOutOnce(ctx context.Context, to putter, all []change) []er
 		if why != nil && (len(parts[i]) == 0 || len(all) > 1 && ctx.Err() == nil && newerIn(why) == nil && !cutOff(why)) {
 			why = write(ctx, to, parts[i]) // it may have been another's fault: too much for one commit, say
 		}
-		if errs[i] = why; newerIn(why) == nil {
+		switch errs[i] = why; {
+		case newerIn(why) == nil:
 			errs[i] = c.settle(why)
+		case last && !errors.Is(why, ErrOvertaken):
+			errs[i] = c.settle(contended(why))
 		}
 	}
 	return errs

@@ -397,3 +397,34 @@ func TestUnreadValueReplaced(t *testing.T) {
 		})
 	}
 }
+
+// TestContendedGrant: other hosts change the records whenever the grant of a code is to land. The
+// code is used up: the grant is in force all the same, and stored without the claim.
+func TestContendedGrant(t *testing.T) {
+	grant := customer("wxa", "refresh_token")
+	bubble(t, func(t *testing.T) {
+		p := &peers{}
+		r := sharedPlatform(t, p, newPlatform("wxa"))
+		p.set(func() {
+			p.land = func(_ int, recs []record.Record) error {
+				if slices.ContainsFunc(recs, func(r record.Record) bool { return r.Table == record.Exchanged }) {
+					return newerOf()
+				}
+				return nil
+			}
+		})
+		if name, err := r.exchangeIn(time.Minute); err != nil || name != platform+"/wxa" {
+			t.Errorf("got %s, %v", name, err)
+		}
+		if g, err := r.grants.get(grant); err != nil || !g.Live() {
+			t.Errorf("no grant is in force: %v", err)
+		}
+		stored, err := r.cfg.Store.Get(record.Grants, grant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g, err := record.DecodeGrant(stored); err != nil || !g.Live() {
+			t.Errorf("the grant is not stored: %v", err)
+		}
+	})
+}
