@@ -376,8 +376,8 @@ func (s *Server) refuseBusy(c *conn) error {
 }
 
 // briefly is how long writing the reply to a refused connection may take. A new socket takes a line
-// at once; other transports may not.
-const briefly = 10 * time.Millisecond
+// at once; other transports may not. On a busy host, as much may pass before the write begins.
+const briefly = 250 * time.Millisecond
 
 // dismissBriefly answers BUSY, if that takes no time, and closes.
 func dismissBriefly(nc net.Conn) {
