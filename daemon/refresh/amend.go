@@ -66,8 +66,8 @@ func (e *Engine) carryOutBy(ctx context.Context, to putter, all ...change) []err
 }
 
 // carryOutOnce is carryOutBy, unless newer records of another host are in the way of a change: then
-// nothing has come of it, and that is its error. last: it is not tried again, so it ends as one that
-// the disk refuses.
+// nothing has come of it, and that is its error. last: it is not tried again, but ends as if the
+// disk had refused it.
 func (e *Engine) carryOutOnce(ctx context.Context, to putter, all []change, last bool) []error {
 	errs := make([]error, len(all))
 	names := make([]string, 0, namesOf*len(all))
