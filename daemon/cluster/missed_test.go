@@ -338,7 +338,7 @@ func TestClaimDuringComparison(t *testing.T) {
 		for _, n := range []*node{a, b} {
 			n.client.Faults(func(r kvtest.Request) kvtest.Fault {
 				if r.Method == kvtest.Txn && len(r.Txn.Then) == 1 && strings.HasPrefix(r.Txn.Then[0].Key, "/tokend/g/") {
-					return kvtest.Fault{Answer: 300 * time.Millisecond} // the grant is put back meanwhile
+					return kvtest.Fault{Answer: 300 * time.Millisecond} // while the grant is put back
 				}
 				return kvtest.Fault{}
 			})

@@ -36,7 +36,7 @@ func TestOutlivedCodes(t *testing.T) {
 }
 
 // TestCodeAfterOldBackup restores etcd from a backup of more than a day ago, and a code is accepted
-// before a host compares. Its revision is one that had not changed for a day before the restore.
+// before a host compares. Before the restore, nothing had changed at its revision for a day.
 func TestCodeAfterOldBackup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()

@@ -150,8 +150,8 @@ func (cs *claims) missLocked(key string, c storedClaim) {
 	}
 }
 
-// keeps reports whether c, which etcd has after a restore, also stands for the call of was, which it
-// had before. A claim without doubt behind it does not: its flight may make no call.
+// keeps reports whether c, which etcd has after a restore, also stands for the call of was, which
+// it had before. A claim without doubt behind it does not: its flight may make no call.
 func (c *storedClaim) keeps(was storedClaim) bool {
 	return c.State == record.Doubtful || c.State == record.Calling &&
 		(c.Tries > 0 || c.Nonce == was.Nonce && was.State == record.Calling)
