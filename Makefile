@@ -63,8 +63,9 @@ test: ## run the tests with the command that both READMEs show, and list the ski
 	@test "$$(grep '^go test ' README.md)" = "$$(grep '^go test ' README.zh-CN.md)"
 	@command=$$(grep '^go test ' README.md); echo "$$command"; AXE=$$(.ci/axe) $(GO) run ./.ci/skips $(REQUIRE) $$command
 
+# Some tests measure real processes: more packages at once than processors would disturb them.
 race: ## run the tests shuffled, with the race detector
-	$(GO) test -race -shuffle=on -p 4 ./...
+	n=$$(getconf _NPROCESSORS_ONLN); $(GO) test -race -shuffle=on -p $$((n < 4 ? n : 4)) ./...
 
 fuzz: ## run every fuzz target for FUZZTIME (5s)
 	@$(GO) list ./... | while read -r package; do \
