@@ -118,9 +118,7 @@ func (g *grantStore) follow(grant record.Grant) (inForce record.Grant) {
 	defer g.mu.Unlock()
 	if lacking, ok := g.unsaved[grant.Name]; ok {
 		delete(g.unsaved, grant.Name)
-		unknown := !knows(&grant, lacking.Value)
-		changed := !lacking.pending && grant.Merge(&lacking.Grant)
-		if !lacking.pending && (unknown || changed || len(lacking.with) > 0) {
+		if !lacking.pending && (grant.Merge(&lacking.Grant) || len(lacking.with) > 0) {
 			g.unsaved[grant.Name] = unsavedGrant{Grant: grant, with: lacking.with}
 		}
 	}
