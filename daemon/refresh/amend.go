@@ -283,17 +283,22 @@ func (a *amendment) isDead(name string) bool {
 // gone already.
 func (e *Engine) release(dependants []string) {
 	now := e.clock.Now()
-	for _, name := range dependants {
-		en := e.index.get(name)
-		if en == nil {
-			continue
-		}
-		en.mu.Lock()
+	e.eachEntry(dependants, func(en *entry) {
 		en.noteNoRecord()
 		if en.hold != nil {
 			e.applyLocked(en, holdDropped{}, now)
 		}
-		en.mu.Unlock()
+	})
+}
+
+// eachEntry calls do for each of names that has an entry, whose mu is held.
+func (e *Engine) eachEntry(names []string, do func(*entry)) {
+	for _, name := range names {
+		if en := e.index.get(name); en != nil {
+			en.mu.Lock()
+			do(en)
+			en.mu.Unlock()
+		}
 	}
 }
 

@@ -59,17 +59,11 @@ func authorizedSince(before, after *record.Grant) bool {
 // of a late answer may be behind it now.
 func (e *Engine) retry(dependants []string) {
 	now := e.clock.Now()
-	for _, name := range dependants {
-		en := e.index.get(name)
-		if en == nil {
-			continue
-		}
-		en.mu.Lock()
+	e.eachEntry(dependants, func(en *entry) {
 		if en.hold != nil && en.hold.reason == credential.Reauth && !en.hold.derived {
 			e.applyLocked(en, holdDropped{}, now)
 		}
-		en.mu.Unlock()
-	}
+	})
 }
 
 // followAuthorization makes due what was fetched before the grant r of a new authorization was

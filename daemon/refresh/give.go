@@ -99,13 +99,7 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 // endDependants takes what lives by grant, which the customer has taken back, out of service.
 func (e *Engine) endDependants(grant string, dependants []string) {
 	why := &credential.Error{Reason: credential.Reauth, RetryAfter: credential.Never, Message: "the customer has just taken the authorization back: an authorization is needed"}
-	for _, name := range dependants {
-		if en := e.index.get(name); en != nil {
-			en.mu.Lock()
-			e.dropLocked(en, why)
-			en.mu.Unlock()
-		}
-	}
+	e.eachEntry(dependants, func(en *entry) { e.dropLocked(en, why) })
 	e.watchers.tell(credential.Listing{Name: grant, State: credential.Held})
 	e.log.Warn("authorization taken back by the customer", "name", grant)
 }
