@@ -133,6 +133,27 @@ func TestTicketsOfOneSecond(t *testing.T) {
 	})
 }
 
+// overtaken freezes a between its claim and its call, so that b takes the claim over and calls. The
+// backup has the claim of a.
+func overtaken(t *testing.T, etcd *kvtest.Etcd, a, b *node) (refresh.Claim, *kvtest.Backup) {
+	t.Helper()
+	c, err := a.claim(rotating)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backup := etcd.Backup()
+	a.client.Freeze()
+	time.Sleep(30 * time.Second)
+	other, err := b.claim(rotating)
+	if err == nil {
+		err = other.Land(t.Context(), b.answer("t2", "r3")...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, backup
+}
+
 // TestLateLandingAfterRestore pauses a host before its call, so that a peer takes its claim over
 // and calls. Then etcd is restored to the claim, and the late call lands. Its value may be WeChat's
 // newest, and was asked for before the peer's.
@@ -143,20 +164,7 @@ func TestLateLandingAfterRestore(t *testing.T) {
 				etcd := kvtest.New()
 				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
 				a.give("r1")
-				c, err := a.claim(rotating)
-				if err != nil {
-					t.Fatal(err)
-				}
-				backup := etcd.Backup()
-				a.client.Freeze()
-				time.Sleep(30 * time.Second)
-				other, err := b.claim(rotating)
-				if err == nil {
-					err = other.Land(t.Context(), b.answer("t2", "r3")...)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				c, backup := overtaken(t, etcd, a, b)
 				etcd.Restore(backup, true)
 				a.client.Thaw()
 				time.Sleep(wait)
@@ -186,20 +194,7 @@ func TestLateLandingLearnedLate(t *testing.T) {
 		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
 		a.give("r1")
 		time.Sleep(15 * time.Second)
-		c, err := a.claim(rotating)
-		if err != nil {
-			t.Fatal(err)
-		}
-		backup := etcd.Backup()
-		a.client.Freeze()
-		time.Sleep(30 * time.Second)
-		other, err := b.claim(rotating)
-		if err == nil {
-			err = other.Land(t.Context(), b.answer("t2", "r3")...)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, backup := overtaken(t, etcd, a, b)
 		etcd.Restore(backup, false)
 		a.client.Thaw()
 		if err := c.Land(t.Context(), a.answer("t1", "r2")...); err != nil {

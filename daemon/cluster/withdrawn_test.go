@@ -57,31 +57,44 @@ func TestWithdrawnNotRestored(t *testing.T) {
 	}
 }
 
+// withdrawn runs a host with a token whose authorization is withdrawn after the backup. Since then,
+// the customer has authorized again.
+func withdrawn(t *testing.T, etcd *kvtest.Etcd) (*node, *operator, *kvtest.Backup) {
+	a := run(t, etcd, "a", newDisk(), withGrant)
+	o := newOperator(t, etcd)
+	a.give("r1")
+	o.put(credentialOf(token, "dead", time.Now()))
+	time.Sleep(10 * time.Second)
+	backup := etcd.Backup()
+	o.put(deletionOf(record.Credentials, token))
+	a.give("r2")
+	return a, o, backup
+}
+
+// followRefusal takes over what err, the refusal of a claim, brings. That is not the token.
+func (n *node) followRefusal(err error) {
+	n.t.Helper()
+	newer, ok := errors.AsType[*refresh.NewerError](err)
+	if !ok {
+		n.t.Fatalf("got %v, want a newer record", err)
+	}
+	n.Follow(newer.Records...)
+	if n.value(token) != "" {
+		n.t.Error("the claim has brought the token back")
+	}
+}
+
 // TestWithdrawnNotClaimed restores etcd as above, and a host claims a call before it compares. What
 // refuses the claim does not bring the value back.
 func TestWithdrawnNotClaimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()
-		a := run(t, etcd, "a", newDisk(), withGrant)
-		o := newOperator(t, etcd)
-		a.give("r1")
-		o.put(credentialOf(token, "dead", time.Now()))
-		time.Sleep(10 * time.Second)
-		backup := etcd.Backup()
-		o.put(deletionOf(record.Credentials, token))
-		a.give("r2")
+		a, o, backup := withdrawn(t, etcd)
 		time.Sleep(61 * time.Second) // not at a heartbeat, which would show the restore
 		a.client.MuteWatches()
 		etcd.Restore(backup, true)
 		_, err := a.Claim(t.Context(), refresh.Want{Table: record.Credentials, Name: token, Grant: grant})
-		newer, ok := errors.AsType[*refresh.NewerError](err)
-		if !ok {
-			t.Fatalf("got %v, want a newer record", err)
-		}
-		a.Follow(newer.Records...)
-		if a.value(token) != "" {
-			t.Error("the claim has brought the token back")
-		}
+		a.followRefusal(err)
 		a.client.UnmuteWatches()
 		time.Sleep(time.Minute)
 		if o.value(record.Credentials, token) != nil || a.value(token) != "" {
@@ -95,14 +108,7 @@ func TestWithdrawnNotClaimed(t *testing.T) {
 func TestWithdrawnNotClaimedLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()
-		a := run(t, etcd, "a", newDisk(), withGrant)
-		o := newOperator(t, etcd)
-		a.give("r1")
-		o.put(credentialOf(token, "dead", time.Now()))
-		time.Sleep(10 * time.Second)
-		backup := etcd.Backup()
-		o.put(deletionOf(record.Credentials, token))
-		a.give("r2")
+		a, o, backup := withdrawn(t, etcd)
 		time.Sleep(61 * time.Second)
 		etcd.Restore(backup, true)
 		deleting := make(chan struct{})
@@ -131,14 +137,7 @@ func TestWithdrawnNotClaimedLate(t *testing.T) {
 			t.Fatal("the host has not compared everything")
 		}
 		err := <-done
-		newer, ok := errors.AsType[*refresh.NewerError](err)
-		if !ok {
-			t.Fatalf("got %v, want a newer record", err)
-		}
-		a.Follow(newer.Records...)
-		if a.value(token) != "" {
-			t.Error("the claim has brought the token back")
-		}
+		a.followRefusal(err)
 	})
 }
 
